@@ -1,0 +1,75 @@
+// apply of the control partition: the life of polls and the versions of the territory tree. Pure
+// like apply::Partition. It is replayed from its beginning at each start: it is small, and needs no
+// checkpoint. Owned by one thread; the directory that it makes is shared.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/model/directory.h"
+#include "engine/model/ids.h"
+#include "engine/model/record.h"
+
+namespace veche::apply {
+
+enum class ControlEffect : std::uint8_t {
+  noted,
+  poll_changed,  // the directory has a new entry for `poll`
+  tree_added,    // the directory has a new version of the tree
+  void_change,   // a change that does not fit the poll's state: another one came first
+  invalid,       // not ours, or not well formed: skipped
+  already_applied,
+  gap,
+  unknown_kind,
+};
+
+struct ControlApplied {
+  ControlEffect effect = ControlEffect::noted;
+  model::Offset offset;
+  const v1::Record* record = nullptr;  // null for invalid; valid until the next apply
+  model::PollId poll;                  // of a change, where its id is well formed
+  bool stops() const {
+    return effect == ControlEffect::gap || effect == ControlEffect::unknown_kind;
+  }
+};
+
+class Control {
+ public:
+  ControlApplied apply(model::Offset offset, std::string_view bytes);
+
+  const model::Position& position() const { return position_; }
+  // A snapshot of the directory, made when it is first asked for after a change.
+  std::shared_ptr<const model::Directory> directory();
+  const std::optional<v1::Genesis>& genesis() const { return genesis_; }
+
+ private:
+  // Parts of a version of the tree that is still being read.
+  struct TreeParts {
+    std::uint32_t version = 0;
+    std::uint32_t parts = 0;
+    std::string csv;
+  };
+
+  void apply_record(const v1::Record& record, ControlApplied& applied);
+  void apply_territories(const v1::Territories& part, ControlApplied& applied);
+  void apply_change(const v1::PollChange& change, ControlApplied& applied);
+  std::shared_ptr<const model::PollEntry> approved(const v1::PollChange& change) const;
+
+  model::Position position_;
+  std::optional<v1::Genesis> genesis_;
+  model::Directory current_;
+  std::shared_ptr<const model::Directory> snapshot_;  // null after a change
+  TreeParts tree_parts_;
+  v1::Record record_;
+};
+
+// The phase after a change, or nullopt: the change is not one of that phase.
+std::optional<model::PollPhase> next_phase(model::PollPhase phase, v1::PollAction action);
+
+// A date as in the log and in the API, YYYY-MM-DD.
+std::optional<std::chrono::sys_days> parse_date(std::string_view text);
+
+}  // namespace veche::apply

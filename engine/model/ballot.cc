@@ -1,0 +1,149 @@
+#include "engine/model/ballot.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bitset>
+#include <optional>
+
+#include "engine/model/limits.h"
+#include "record.pb.h"
+
+namespace veche::model {
+namespace {
+
+template <class Items>
+std::optional<std::uint16_t> place_of(const Items& items, std::string_view id) {
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (items[i].id == id) return static_cast<std::uint16_t>(i);
+  return std::nullopt;
+}
+
+void canonical_order(const Question& question, Answer& answer) {
+  if (question.kind == QuestionKind::ranked) return;
+  std::sort(answer.choices.begin(), answer.choices.end(),
+            [](const Choice& a, const Choice& b) { return a.option < b.option; });
+}
+
+// What `min` and `max` speak of: points where they are spread, else choices.
+std::uint64_t amount(const Question& question, const Answer& answer) {
+  if (question.kind != QuestionKind::points) return answer.choices.size();
+  std::uint64_t sum = 0;
+  for (const auto& choice : answer.choices) sum += choice.points;
+  return sum;
+}
+
+// Resolves one answer; its faults name the place under `at`.
+class AnswerResolver {
+ public:
+  AnswerResolver(const Question& question, std::string at, std::vector<DocumentFault>& faults)
+      : question_(question), at_(std::move(at)), faults_(faults) {}
+
+  void resolve(const NamedAnswer& named, Answer& answer) {
+    if (named.with_points != (question_.kind == QuestionKind::points)) {
+      fault("", "wrong-form",
+            question_.kind == QuestionKind::points
+                ? "choices of a points question are an object {\"option\": points}"
+                : "choices of this question are a list of option ids");
+      return;
+    }
+    for (std::size_t i = 0; i < named.choices.size(); ++i) add(named, i, answer);
+    const auto sum = amount(question_, answer);
+    if (sum > question_.max)
+      fault("", "too-many", fmt::format("{} given, at most {} allowed", sum, question_.max));
+    if (sum < question_.min)
+      fault("", "too-few", fmt::format("{} given, at least {} needed", sum, question_.min));
+    canonical_order(question_, answer);
+  }
+
+ private:
+  void add(const NamedAnswer& named, std::size_t i, Answer& answer) {
+    const auto& choice = named.choices[i];
+    const auto place = named.with_points ? std::string() : fmt::format("/{}", i);
+    const auto option = place_of(question_.options, choice.option);
+    if (!option) return fault(place, "unknown-option", "the question has no such option");
+    if (seen_.test(*option)) return fault(place, "duplicate-option", "an option is chosen twice");
+    seen_.set(*option);
+    if (named.with_points && (choice.points < 1 || choice.points > limits::kPointsPerChoice))
+      return fault(place, "bad-points",
+                   fmt::format("points of an option are 1..{}", limits::kPointsPerChoice));
+    answer.choices.push_back({*option, static_cast<std::uint32_t>(choice.points)});
+  }
+  void fault(std::string_view place, std::string_view code, std::string detail) {
+    faults_.push_back({at_ + std::string(place), std::string(code), std::move(detail)});
+  }
+
+  const Question& question_;
+  std::string at_;
+  std::vector<DocumentFault>& faults_;
+  std::bitset<limits::kOptionsPerQuestion> seen_;
+};
+
+bool fits(const Question& question, const Answer& answer) {
+  std::bitset<limits::kOptionsPerQuestion> seen;
+  std::uint32_t last = 0;
+  for (const auto& choice : answer.choices) {
+    if (choice.option >= question.options.size() || seen.test(choice.option)) return false;
+    seen.set(choice.option);
+    if (question.kind != QuestionKind::ranked && choice.option < last) return false;
+    last = choice.option;
+    const bool spread = question.kind == QuestionKind::points;
+    if (spread ? choice.points < 1 || choice.points > limits::kPointsPerChoice : choice.points != 0)
+      return false;
+  }
+  const auto sum = amount(question, answer);
+  return sum >= question.min && sum <= question.max;
+}
+
+}  // namespace
+
+Answers resolve(const PollDefinition& poll, const NamedAnswers& named,
+                std::vector<DocumentFault>& faults) {
+  Answers answers;
+  std::bitset<limits::kQuestionsPerPoll> seen;
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    const auto at = fmt::format("/answers/{}", i);
+    const auto question = place_of(poll.questions, named[i].question);
+    if (!question) {
+      faults.push_back({at + "/question", "unknown-question", "the poll has no such question"});
+      continue;
+    }
+    if (seen.test(*question)) {
+      faults.push_back({at + "/question", "duplicate-question", "a question is answered twice"});
+      continue;
+    }
+    seen.set(*question);
+    answers.push_back({*question, {}});
+    AnswerResolver(poll.questions[*question], at + "/choices", faults)
+        .resolve(named[i], answers.back());
+  }
+  for (std::size_t q = 0; q < poll.questions.size(); ++q)
+    if (!seen.test(q))
+      faults.push_back({"/answers", "question-missing",
+                        fmt::format("question {} is not answered", poll.questions[q].id)});
+  std::sort(answers.begin(), answers.end(),
+            [](const Answer& a, const Answer& b) { return a.question < b.question; });
+  return answers;
+}
+
+bool fits(const PollDefinition& poll, const Answers& answers) {
+  if (answers.size() != poll.questions.size()) return false;
+  for (std::size_t q = 0; q < answers.size(); ++q)
+    if (answers[q].question != q || !fits(poll.questions[q], answers[q])) return false;
+  return true;
+}
+
+std::string serialize(const Answers& answers) {
+  v1::Answers message;
+  for (const auto& answer : answers) {
+    auto* entry = message.add_answers();
+    entry->set_question(answer.question);
+    for (const auto& choice : answer.choices) {
+      entry->add_options(choice.option);
+      if (choice.points != 0) entry->add_points(choice.points);
+    }
+  }
+  return message.SerializeAsString();
+}
+
+}  // namespace veche::model

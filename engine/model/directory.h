@@ -1,0 +1,48 @@
+// Every poll and every version of the territory tree, as the control partition tells: an immutable
+// value that all threads share, replaced by a new one at each change.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine/model/ids.h"
+#include "engine/model/poll.h"
+#include "engine/model/territory.h"
+
+namespace veche::model {
+
+enum class PollPhase : std::uint8_t {
+  scheduled,  // approved; opens at its time, or when an approver opens it
+  open,
+  closed,
+  cancelled,
+};
+std::string_view name(PollPhase phase);
+
+struct PollEntry {
+  std::shared_ptr<const PollDefinition> definition;
+  std::shared_ptr<const TerritoryTree> tree;  // the version that the definition names
+  PollPhase phase = PollPhase::scheduled;
+  std::uint32_t version = 1;  // of the definition: a change based on another one is void
+  Offset changed_at;          // control offset of the last change of phase
+  bool was_open = false;      // distinguishes a cancelled poll that has ballots
+};
+
+struct Directory {
+  std::map<PollId, std::shared_ptr<const PollEntry>> polls;
+  std::vector<TreeVersion> trees;  // by version, from 1
+
+  std::shared_ptr<const PollEntry> find(const PollId& id) const {
+    const auto found = polls.find(id);
+    return found == polls.end() ? nullptr : found->second;
+  }
+  // The version that holds on a day: the latest that is valid by then; nullptr: none is.
+  const TreeVersion* tree_on(std::chrono::sys_days day) const;
+  const TreeVersion* latest_tree() const { return trees.empty() ? nullptr : &trees.back(); }
+};
+
+}  // namespace veche::model

@@ -1,0 +1,115 @@
+// Every limit of Veche, in one place, with the relations between them held at compile time.
+// A limit is inclusive: exactly the limit is allowed, one more is refused. 0 never means unlimited.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace veche::limits {
+
+using namespace std::chrono_literals;
+
+// --- Polls -------------------------------------------------------------------------------------
+inline constexpr std::size_t kQuestionsPerPoll = 32;
+inline constexpr std::size_t kOptionsPerQuestion = 512;
+inline constexpr std::size_t kOptionsPerPoll = 4'096;
+inline constexpr std::size_t kOptionIdBytes = 64;
+inline constexpr std::size_t kQuestionIdBytes = 64;
+inline constexpr std::size_t kTitleBytes = 1'024;
+inline constexpr std::size_t kTargetsPerPoll = 1'024;
+inline constexpr std::size_t kExpectedVotersPerPoll = 4'096;
+inline constexpr std::uint32_t kPointsPerChoice = 1'000'000;
+inline constexpr std::size_t kPolls = 20'000;
+inline constexpr std::uint8_t kMinLevel = 1;
+inline constexpr std::uint8_t kMaxLevel = 3;
+inline constexpr std::uint8_t kDefaultLevel = 3;
+
+// --- Territories -------------------------------------------------------------------------------
+inline constexpr std::size_t kTerritories = 50'000;
+inline constexpr std::size_t kTerritoryDepth = 16;
+inline constexpr std::size_t kTerritoryNameBytes = 256;
+inline constexpr std::size_t kTerritoryKindBytes = 64;
+inline constexpr std::size_t kTreeVersions = 1'000;
+
+// --- The log -----------------------------------------------------------------------------------
+inline constexpr std::uint16_t kPartitions = 1'024;
+inline constexpr std::uint16_t kDefaultPartitions = 4;
+inline constexpr std::size_t kRecordBytes = 512 * 1'024;
+inline constexpr std::size_t kTerritoriesPartBytes = 384 * 1'024;
+static_assert(kTerritoriesPartBytes < kRecordBytes, "a part and its envelope fit into one record");
+inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
+inline constexpr std::uint64_t kDiskReserveBytes = 256ull * 1'024 * 1'024;
+inline constexpr std::size_t kDeliveryBytes = 1 * 1'024 * 1'024;  // one read while replaying
+inline constexpr std::size_t kMailboxBytes = 16 * 1'024 * 1'024;  // waiting for one shard
+
+// --- Shards ------------------------------------------------------------------------------------
+inline constexpr std::size_t kBallotsInFlight = 65'536;  // asked and not yet answered, per node
+inline constexpr std::size_t kIndexCacheBytes = 128 * 1'024 * 1'024;
+inline constexpr std::size_t kCheckpointKeys = 500'000;
+inline constexpr auto kCheckpointInterval = 60s;
+inline constexpr auto kTick = 50ms;  // of a shard
+inline constexpr auto kStewardTick = 250ms;
+inline constexpr auto kTailProofInterval = 60s;  // a NOOP at least so often in every partition
+inline constexpr auto kCloseGrace = 15s;         // the longest request plus clock skew
+inline constexpr auto kClockSkew = 2s;
+inline constexpr auto kParkDeadline = 8s;  // how long a ballot waits for OPEN or CLOSE
+
+// --- HTTP --------------------------------------------------------------------------------------
+inline constexpr std::size_t kConnectionsPerThread = 8'192;
+inline constexpr std::size_t kPipelineDepth = 64;      // requests of one connection in work at once
+inline constexpr std::size_t kRefusedPerThread = 256;  // connections being told "overloaded"
+inline constexpr std::size_t kPipelineAnswerBytes = 1 * 1'024 * 1'024;  // then take no more
+inline constexpr std::size_t kHeaderBytes = 8 * 1'024;
+inline constexpr std::size_t kReadBufferBytes = 16 * 1'024;
+inline constexpr std::size_t kChunkHeaderBytes = 4 * 1'024;  // also all trailers together
+static_assert(kHeaderBytes < kReadBufferBytes && kChunkHeaderBytes < kReadBufferBytes,
+              "a full read buffer can always be parsed further or refused");
+inline constexpr std::size_t kQueryParameters = 16;
+inline constexpr std::size_t kBytesReadAfterRefusal = 1 * 1'024 * 1'024;
+inline constexpr std::size_t kKeptBufferBytes = 64 * 1'024;  // an idle connection keeps no more
+inline constexpr std::size_t kBallotBodyBytes = 64 * 1'024;
+inline constexpr std::size_t kPollBodyBytes = 1 * 1'024 * 1'024;
+inline constexpr std::size_t kTreeBodyBytes = 8 * 1'024 * 1'024;
+inline constexpr std::size_t kBatchBodyBytes = 16 * 1'024 * 1'024;  // after decompression
+inline constexpr std::size_t kBatchLines = 10'000;
+inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
+inline constexpr std::size_t kBatchesPerThread = 4;
+static_assert(kBatchLines <= kBallotsInFlight, "a full batch fits into an idle node");
+inline constexpr std::size_t kJsonDepth = 16;
+inline constexpr std::size_t kListLimit = 500;
+inline constexpr auto kHeaderDeadline = 10s;
+inline constexpr auto kBodyDeadline = 30s;
+inline constexpr auto kHandlerDeadline = 10s;
+inline constexpr auto kWriteDeadline = 30s;
+inline constexpr auto kIdleDeadline = 60s;
+inline constexpr auto kRetryAfter = 1s;
+inline constexpr auto kLingerDeadline = 2s;    // for a refused client to see why
+inline constexpr auto kSweepInterval = 250ms;  // how late a deadline may be noticed
+inline constexpr auto kDrainDeadline = 20s;
+static_assert(kParkDeadline < kHandlerDeadline, "the shard gives up before the connection does");
+static_assert(kHandlerDeadline + kClockSkew < kCloseGrace,
+              "CLOSE is written only after every request admitted before closes_at has ended");
+
+// --- Tokens ------------------------------------------------------------------------------------
+inline constexpr std::size_t kTokenBytes = 2'048;
+inline constexpr std::size_t kKeyIdBytes = 64;
+inline constexpr std::size_t kKeysPerSet = 64;
+inline constexpr std::size_t kKeyFileBytes = 256 * 1'024;
+inline constexpr std::size_t kIssuerBytes = 256;  // `iss`, and as much for `aud`
+inline constexpr std::size_t kStaffSubjectBytes = 128;
+inline constexpr std::size_t kAddressesPerToken = 16;
+inline constexpr auto kTokenLifetime = 600s;
+inline constexpr auto kStaffTokenLifetime = std::chrono::hours{24 * 31};
+inline constexpr auto kTokenSkew = 30s;
+inline constexpr std::size_t kRsaMinBits = 2'048;
+inline constexpr std::size_t kRsaMaxBits = 4'096;
+inline constexpr std::size_t kHmacSecretMinBytes = 32;
+inline constexpr std::size_t kVoterSecretBytes = 32;
+static_assert(kRsaMaxBits / 8 * 4 / 3 < kTokenBytes / 2, "the longest signature leaves room");
+static_assert(kTokenBytes < kHeaderBytes, "a request with the longest token fits into its header");
+
+// --- Tools -------------------------------------------------------------------------------------
+inline constexpr std::size_t kPabulibBytes = 256 * 1'024 * 1'024;  // after decompression
+
+}  // namespace veche::limits

@@ -1,0 +1,284 @@
+#include "engine/node/node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+
+#include "engine/model/assert.h"
+#include "engine/model/limits.h"
+
+namespace veche::node {
+namespace {
+
+class MailSink final : public model::LogSink {
+ public:
+  explicit MailSink(Mailbox& mailbox) : mailbox_(mailbox) {}
+  void deliver(model::PartitionId partition, model::Offset first, model::RecordBatch records,
+               model::Offset durable) override {
+    mailbox_.push(Delivery{partition, first, std::move(records), durable});
+  }
+
+ private:
+  Mailbox& mailbox_;
+};
+
+std::vector<model::PartitionId> dealt(std::uint16_t partitions, std::size_t shards,
+                                      std::size_t shard) {
+  std::vector<model::PartitionId> ids;
+  for (auto p = static_cast<std::uint16_t>(shard); p < partitions;
+       p = static_cast<std::uint16_t>(p + shards))
+    ids.push_back({p});
+  return ids;
+}
+
+}  // namespace
+
+model::Instant wall_clock() {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+struct Node::ShardThread {
+  ShardThread(std::vector<model::PartitionId> partitions, Node& node, model::Index& index,
+              std::uint8_t lane)
+      : owned(partitions),
+        sink(mailbox),
+        shard(std::move(partitions), node.log_, index,
+              model::RecordWriter(node.options_.boot, lane), node.options_.node_id, node) {}
+
+  const std::vector<model::PartitionId> owned;
+  Mailbox mailbox;
+  MailSink sink;
+  Shard shard;
+  std::thread thread;
+};
+
+Node::Node(model::Log& log, std::vector<model::Index*> indexes, NodeOptions options)
+    : log_(log),
+      options_(std::move(options)),
+      steward_(log, model::RecordWriter(options_.boot, 0), options_.node_id, *this),
+      steward_sink_(std::make_unique<MailSink>(steward_mail_)),
+      directory_(std::make_shared<const model::Directory>()) {
+  for (std::size_t s = 0; s < indexes.size(); ++s)
+    shards_.push_back(std::make_unique<ShardThread>(dealt(log.partitions(), indexes.size(), s),
+                                                    *this, *indexes[s],
+                                                    static_cast<std::uint8_t>(s + 1)));
+}
+
+Node::~Node() { VECHE_ASSERT(!steward_thread_.joinable(), "a node is drained before it goes"); }
+
+Result<void> Node::start() {
+  for (const auto& shard : shards_)
+    for (const auto& [id, position] : shard->shard.positions())
+      if (position.next > log_.end(id))
+        return Fault{fmt::format(
+            "partition {}: the index has applied {} records, but the log holds only {}: the log "
+            "was cut, or belongs to another index. Restore the log; if its loss is accepted, "
+            "delete the index folder, and it is rebuilt from what the log still holds",
+            id.value, position.next.value, log_.end(id).value)};
+  steward_thread_ = std::thread([this] { run_steward(); });
+  log_.consume(model::kControl, {0}, *steward_sink_);
+  steward_mail_.push([this] { steward_.say_hello(wall_clock()); });
+  for (auto& shard : shards_) {
+    shard->thread = std::thread([this, &shard = *shard] { run_shard(shard); });
+    for (const auto& [id, position] : shard->shard.positions())
+      log_.consume(id, position.next, shard->sink);
+    shard->mailbox.push([&shard = *shard] { shard.shard.say_hello(wall_clock()); });
+  }
+  return {};
+}
+
+// One round: everything that has arrived is taken, applied and decided; then what it led to is
+// handed over at once, to the log and to those who asked.
+void Node::run_shard(ShardThread& self) {
+  std::uint64_t answered = 0;
+  auto next_tick = wall_clock();
+  for (bool stop = false; !stop;) {
+    auto mail = self.mailbox.take(limits::kTick);
+    const auto now = wall_clock();
+    for (auto& delivery : mail.deliveries) {
+      self.shard.deliver(delivery.partition, delivery.first, delivery.records, delivery.durable,
+                         now);
+      self.shard.checkpoint_if_due(now);
+    }
+    for (auto& call : mail.calls) call();
+    for (auto& request : mail.requests) self.shard.submit(std::move(request), now);
+    if (now >= next_tick) {
+      self.shard.tick(now);
+      self.shard.checkpoint_if_due(now);
+      next_tick = now + limits::kTick;
+    }
+    self.shard.flush();
+    release(self.shard.answered() - std::exchange(answered, self.shard.answered()));
+    stop = mail.stop;
+  }
+  self.mailbox.close();
+}
+
+void Node::run_steward() {
+  auto next_tick = wall_clock();
+  for (bool stop = false; !stop;) {
+    auto mail = steward_mail_.take(limits::kStewardTick);
+    const auto now = wall_clock();
+    for (auto& delivery : mail.deliveries) steward_.deliver(delivery.first, delivery.records, now);
+    for (auto& call : mail.calls) call();
+    if (now >= next_tick) {
+      steward_.tick(now);
+      next_tick = now + limits::kStewardTick;
+    }
+    steward_.flush();
+    stop = mail.stop;
+  }
+  steward_mail_.close();
+}
+
+bool Node::reserve(std::size_t ballots) {
+  const auto more = static_cast<std::int64_t>(ballots);
+  constexpr auto kMost = static_cast<std::int64_t>(limits::kBallotsInFlight);
+  if (in_flight_.fetch_add(more, std::memory_order_relaxed) + more <= kMost) return true;
+  release(ballots);
+  return false;
+}
+
+void Node::release(std::size_t ballots) {
+  in_flight_.fetch_sub(static_cast<std::int64_t>(ballots), std::memory_order_relaxed);
+}
+
+void Node::submit(std::vector<BallotRequest> requests) {
+  if (shards_.size() == 1) return shards_[0]->mailbox.push(std::move(requests));
+  std::vector<std::vector<BallotRequest>> by_shard(shards_.size());
+  for (auto& request : requests) {
+    const auto partition = model::partition_of(request.poll, request.voter, log_.partitions());
+    by_shard[partition.value % shards_.size()].push_back(std::move(request));
+  }
+  for (std::size_t s = 0; s < by_shard.size(); ++s)
+    if (!by_shard[s].empty()) shards_[s]->mailbox.push(std::move(by_shard[s]));
+}
+
+std::shared_ptr<const model::Directory> Node::directory() const { return directory_.load(); }
+
+void Node::change(PollChangeRequest request, ChangeDone done) {
+  steward_mail_.push([this, request = std::move(request), done = std::move(done)]() mutable {
+    steward_.change(std::move(request), std::move(done), wall_clock());
+  });
+}
+
+void Node::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done) {
+  steward_mail_.push([this, csv = std::move(csv), valid_from = std::move(valid_from),
+                      by = std::move(by), done = std::move(done)]() mutable {
+    steward_.add_tree(std::move(csv), std::move(valid_from), std::move(by), std::move(done),
+                      wall_clock());
+  });
+}
+
+void Node::barrier(std::function<void()> done) {
+  steward_mail_.push([this, done = std::move(done)]() mutable {
+    steward_.barrier(std::move(done), wall_clock());
+  });
+}
+
+void Node::collect(const model::PollId& poll, std::function<void(Collected)> done) {
+  struct Gathering {
+    std::mutex mutex;
+    Collected collected;
+    std::size_t missing;
+    std::function<void(Collected)> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->collected.poll = directory()->find(poll);
+  gathering->missing = shards_.size();
+  gathering->done = std::move(done);
+  for (auto& shard : shards_) {
+    shard->mailbox.push([gathering, poll, &shard = *shard] {
+      auto partials = shard.shard.collect(poll);
+      const std::lock_guard lock(gathering->mutex);
+      auto& all = gathering->collected.partials;
+      std::move(partials.begin(), partials.end(), std::back_inserter(all));
+      if (--gathering->missing > 0) return;
+      std::sort(all.begin(), all.end(),
+                [](const auto& a, const auto& b) { return a.partition < b.partition; });
+      gathering->done(std::move(gathering->collected));
+    });
+  }
+}
+
+void Node::when_applied(model::PartitionId partition, model::Offset offset,
+                        std::function<void()> done) {
+  auto& shard = owner(partition);
+  shard.mailbox.push([&shard, partition, offset, done = std::move(done)]() mutable {
+    shard.shard.when_applied(partition, offset, std::move(done));
+  });
+}
+
+NodeStatus Node::status() {
+  NodeStatus status;
+  status.ready = ready();
+  if (failed_) status.reason = "failed";
+  if (!status.ready && !failed_) status.reason = "catching up with the log";
+  for (auto& shard : shards_) {
+    std::promise<void> asked;
+    shard->mailbox.push([&] {
+      for (const auto& position : shard->shard.positions()) status.positions.push_back(position);
+      status.invalid += shard->shard.invalid();
+      status.duplicates += shard->shard.duplicates();
+      asked.set_value();
+    });
+    asked.get_future().wait();
+  }
+  return status;
+}
+
+// --- Events of the engine threads --------------------------------------------------------------
+
+void Node::serving(model::PartitionId partition, const model::Position& before) {
+  options_.on_position("start", partition, before);
+  if (++serving_ == log_.partitions() + std::size_t{1})
+    ready_.store(true, std::memory_order_release);
+}
+
+void Node::settled(model::PartitionId partition, const model::PollId& poll, bool closed) {
+  steward_mail_.push(
+      [this, partition, poll, closed] { steward_.settled(partition, poll, closed); });
+}
+
+void Node::fatal(model::PartitionId, const std::string& why) {
+  ready_ = false;
+  if (!failed_.exchange(true)) options_.on_fatal(why);
+}
+
+void Node::directory_changed(std::shared_ptr<const model::Directory> directory,
+                             const std::vector<model::PollId>& changed) {
+  directory_.store(directory);
+  directory_version_.fetch_add(1, std::memory_order_release);
+  if (changed.empty()) return;
+  for (auto& shard : shards_)
+    shard->mailbox.push(
+        [&shard = *shard, directory, changed] { shard.shard.update(directory, changed); });
+}
+
+Node::ShardThread& Node::owner(model::PartitionId partition) {
+  return *shards_[partition.value % shards_.size()];
+}
+
+// --- The end -----------------------------------------------------------------------------------
+
+// 1. The log takes nothing more, and delivers what it had.  2. The shards apply that, and end.
+// 3. What they applied becomes the last checkpoint.
+void Node::drain() {
+  ready_ = false;
+  log_.close();
+  for (auto& shard : shards_) {
+    shard->mailbox.stop();
+    if (shard->thread.joinable()) shard->thread.join();
+  }
+  steward_mail_.stop();
+  if (steward_thread_.joinable()) steward_thread_.join();
+  for (auto& shard : shards_) {
+    if (!failed_) shard->shard.final_checkpoint();
+    for (const auto& [id, position] : shard->shard.positions())
+      options_.on_position("stop", id, position);
+  }
+  options_.on_position("stop", model::kControl, steward_.position());
+}
+
+}  // namespace veche::node

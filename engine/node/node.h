@@ -1,0 +1,117 @@
+// One node of Veche: its shards and its steward on threads of their own, over a log and the
+// indexes. Everything that ingest asks of the engine goes through here.
+//
+// Order of life: construct; start (catches up, then serves); any calls; drain; destruct. All
+// methods but start, drain and the destructor may be called from any thread; callbacks come on
+// engine threads and must only hand over.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/model/checkpoint.h"
+#include "engine/model/directory.h"
+#include "engine/model/ports.h"
+#include "engine/model/result.h"
+#include "engine/node/mailbox.h"
+#include "engine/node/reply.h"
+#include "engine/node/shard.h"
+#include "engine/node/steward.h"
+
+namespace veche::node {
+
+// What the tallies of a poll were at one moment, partition by partition.
+struct Collected {
+  std::shared_ptr<const model::PollEntry> poll;
+  std::vector<PartialTally> partials;  // by partition
+};
+
+struct NodeStatus {
+  bool ready = false;
+  std::string reason;  // why it is not ready
+  std::vector<std::pair<model::PartitionId, model::Position>> positions;
+  std::uint64_t invalid = 0;
+  std::uint64_t duplicates = 0;
+};
+
+struct NodeOptions {
+  model::BootId boot;     // fresh for each process
+  model::BootId node_id;  // of this installation
+  // Each partition's position and rolling hash: before it serves, and at the end.
+  std::function<void(const char* when, model::PartitionId, const model::Position&)> on_position;
+  // Something that must end the process; called once, from an engine thread.
+  std::function<void(const std::string& why)> on_fatal;
+};
+
+class Node final : private ShardEvents, private StewardEvents {
+ public:
+  // One index a shard; partitions are dealt out to the shards in turn.
+  Node(model::Log& log, std::vector<model::Index*> indexes, NodeOptions options);
+  ~Node() override;
+
+  // Begins to replay; ready() tells when it is done. Refuses if the log ends before the index does.
+  Result<void> start();
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  NodeStatus status();
+
+  // Room for `ballots` more requests in flight; each submitted request gives its place back when
+  // it is answered.
+  bool reserve(std::size_t ballots);
+  void release(std::size_t ballots);
+  // Requests for which room was reserved. Every one is answered exactly once.
+  void submit(std::vector<BallotRequest> requests);
+
+  std::shared_ptr<const model::Directory> directory() const;
+  std::uint64_t directory_version() const {
+    return directory_version_.load(std::memory_order_acquire);
+  }
+
+  void change(PollChangeRequest request, ChangeDone done);
+  void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done);
+  void barrier(std::function<void()> done);
+  void collect(const model::PollId& poll, std::function<void(Collected)> done);
+  void when_applied(model::PartitionId partition, model::Offset offset, std::function<void()> done);
+
+  std::uint16_t partitions() const { return log_.partitions(); }
+
+  // Closes the log, applies what was in it, writes the last checkpoint, and ends the threads. No
+  // request may be submitted any more.
+  void drain();
+
+ private:
+  struct ShardThread;
+
+  void run_shard(ShardThread& shard);
+  void run_steward();
+  ShardThread& owner(model::PartitionId partition);
+
+  void serving(model::PartitionId partition, const model::Position& before) override;
+  void settled(model::PartitionId partition, const model::PollId& poll, bool closed) override;
+  void fatal(model::PartitionId partition, const std::string& why) override;
+  void directory_changed(std::shared_ptr<const model::Directory> directory,
+                         const std::vector<model::PollId>& changed) override;
+
+  model::Log& log_;
+  const NodeOptions options_;
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  Mailbox steward_mail_;
+  Steward steward_;
+  std::unique_ptr<model::LogSink> steward_sink_;
+  std::thread steward_thread_;
+
+  std::atomic<std::shared_ptr<const model::Directory>> directory_;
+  std::atomic<std::uint64_t> directory_version_{1};
+  std::atomic<std::int64_t> in_flight_{0};
+  std::atomic<std::size_t> serving_{0};  // partitions, control included
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> failed_{false};
+};
+
+model::Instant wall_clock();
+
+}  // namespace veche::node

@@ -1,0 +1,443 @@
+#include "engine/node/shard.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/model/assert.h"
+#include "engine/model/fault_variant.h"
+#include "engine/model/limits.h"
+
+namespace veche::node {
+
+using apply::Applied;
+using apply::Effect;
+using model::FaultVariant;
+using model::Instant;
+using model::kFaultVariant;
+using model::Offset;
+using model::Outcome;
+using model::PollPhase;
+
+Shard::Shard(std::vector<model::PartitionId> partitions, model::Log& log, model::Index& index,
+             model::RecordWriter writer, model::BootId node_id, ShardEvents& events)
+    : log_(log), index_(index), writer_(writer), node_id_(node_id), events_(events) {
+  for (const auto id : partitions) owned_.push_back(std::make_unique<Owned>(index.load(id), index));
+}
+
+void Shard::say_hello(Instant now) {
+  last_checkpoint_ = now;
+  for (auto& owned : owned_) {
+    v1::Record record;
+    record.mutable_hello()->set_node(node_id_.bytes.data(), node_id_.bytes.size());
+    auto& tail = *record.mutable_hello()->mutable_tail();
+    const auto& position = owned->partition.position();
+    tail.set_unix_ms(now.time_since_epoch().count());
+    tail.set_next_offset(position.next.value);
+    tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
+    append(*owned, record);
+    owned->hello_counter = record.counter();
+    owned->last_tail = now;
+  }
+}
+
+// --- Requests ----------------------------------------------------------------------------------
+
+void Shard::submit(BallotRequest request, Instant now) {
+  auto& owned = owner_of(request.poll, request.voter);
+  if (!owned.serving || stopped_) return refuse(request, Outcome::starting);
+  auto* poll = owned.partition.find(request.poll);
+  if (poll)
+    if (const auto counted = index_.find(owned.partition.id(), poll->number, request.voter))
+      return answer_counted(owned, request, *counted);
+
+  const PendingKey key{request.poll, request.voter};
+  if (const auto found = pending_.find(key); found != pending_.end()) {
+    found->second.waiters.push_back(std::move(request));
+    return;
+  }
+  if (!poll) return park(key, Waits::for_open, std::move(request), now);
+  if (poll->closed)
+    return refuse(request, poll->cancelled ? Outcome::poll_cancelled : Outcome::poll_closed);
+  // An earlier try of this voter may still be on its way into the log: only CLOSE settles it.
+  if (now >= poll->definition->closes_at)
+    return park(key, Waits::for_close, std::move(request), now);
+  if (request.refusal) return refuse(request, *request.refusal);
+  append_ballot(owned, key, std::move(request), now);
+}
+
+void Shard::append_ballot(Owned& owned, const PendingKey& key, BallotRequest request, Instant now) {
+  const auto counter = writer_.ballot_head(request.ballot.size(), head_);
+  owned.outgoing.push(head_, request.ballot);
+  if (kFaultVariant == FaultVariant::answer_on_append)
+    return answer(owned, request, Outcome::accepted, owned.partition.position().next);
+  owned.outgoing_ballots.push_back(key);
+  Pending pending{Waits::for_record, counter, now, {}};
+  request.ballot.clear();  // it is in the batch; a retry brings its own
+  pending.waiters.push_back(std::move(request));
+  pending_.emplace(key, std::move(pending));
+}
+
+void Shard::park(const PendingKey& key, Waits waits, BallotRequest request, Instant now) {
+  Pending pending{waits, 0, now, {}};
+  pending.waiters.push_back(std::move(request));
+  pending_.emplace(key, std::move(pending));
+  parked_.insert(key);
+}
+
+// --- Answers -----------------------------------------------------------------------------------
+
+void Shard::answer_counted(Owned& owned, const BallotRequest& to, const model::Counted& counted) {
+  const bool same = to.digest && *to.digest == counted.digest;
+  answer(owned, to, same ? Outcome::recorded : Outcome::already_voted, counted.offset);
+}
+
+void Shard::answer(Owned& owned, const BallotRequest& to, Outcome outcome, Offset counted_at) {
+  const Reply reply{to.ticket, outcome, owned.partition.id(), counted_at};
+  if (counted_at < owned.durable || kFaultVariant == FaultVariant::answer_on_append)
+    return send(to.reply_to, reply);
+  owned.uncovered.push_back(
+      {counted_at.plus(1), [this, sink = to.reply_to, reply] { send(sink, reply); }});
+}
+
+void Shard::refuse(const BallotRequest& to, Outcome outcome) {
+  send(to.reply_to, {to.ticket, outcome, {}, {}});
+}
+
+void Shard::send(ReplySink* sink, const Reply& reply) {
+  for (auto& [known, replies] : replies_)
+    if (known == sink) return replies.push_back(reply);
+  replies_.push_back({sink, {reply}});
+}
+
+void Shard::when_applied(model::PartitionId partition, Offset offset, std::function<void()> done) {
+  auto& there = owned(partition);
+  there.uncovered.push_back({offset, std::move(done)});
+  cover(there);
+}
+
+void Shard::cover(Owned& owned) {
+  if (owned.uncovered.empty()) return;
+  const auto proven = std::min(owned.durable, owned.partition.position().next);
+  auto ready = std::stable_partition(owned.uncovered.begin(), owned.uncovered.end(),
+                                     [&](const Uncovered& wait) { return wait.end > proven; });
+  for (auto wait = ready; wait != owned.uncovered.end(); ++wait) wait->send();
+  owned.uncovered.erase(ready, owned.uncovered.end());
+}
+
+// --- The log comes back ------------------------------------------------------------------------
+
+void Shard::deliver(model::PartitionId partition, Offset first, const model::RecordBatch& records,
+                    Offset durable, Instant now) {
+  if (stopped_) return;
+  auto& there = owned(partition);
+  there.durable = std::max(there.durable, durable);
+  auto offset = first;
+  for (const auto record : records) {
+    const auto before = there.partition.position();
+    const auto applied = there.partition.apply(offset, record);
+    if (applied.stops()) return stop(there, applied);
+    on_applied(there, applied, now);
+    if (there.hello_counter && !there.serving && applied.record &&
+        applied.record->boot() == writer_.boot().view() &&
+        applied.record->counter() == *there.hello_counter)
+      on_own_hello(there, before);
+    offset = offset.plus(1);
+  }
+  cover(there);
+}
+
+void Shard::on_applied(Owned& owned, const Applied& applied, Instant now) {
+  if (!applied.record) return;
+  switch (applied.record->kind_case()) {
+    case v1::Record::kBallot:
+      return on_ballot(owned, applied, now);
+    case v1::Record::kOpen:
+    case v1::Record::kClose:
+      if (applied.poll) on_phase(owned, *applied.poll, now);
+      return;
+    case v1::Record::kNoop:
+      owned.last_tail = now;
+      if (owned.tail_counter == applied.record->counter()) owned.tail_counter.reset();
+      return;
+    default:
+      return;
+  }
+}
+
+void Shard::on_ballot(Owned& owned, const Applied& applied, Instant now) {
+  if (!applied.poll) return;
+  const auto found = pending_.find({applied.poll->definition->id, applied.voter});
+  if (found == pending_.end()) return;
+  const bool own = applied.record->boot() == writer_.boot().view() &&
+                   found->second.waits == Waits::for_record &&
+                   applied.record->counter() == found->second.counter;
+  const bool decided = applied.effect == Effect::counted || applied.effect == Effect::duplicate;
+  if (!own && !decided) return;
+  auto pending = std::move(found->second);
+  parked_.erase(found->first);
+  pending_.erase(found);
+  if (!decided) return decide_anew(std::move(pending), now);
+  for (std::size_t i = 0; i < pending.waiters.size(); ++i) {
+    if (i == 0 && own && applied.effect == Effect::counted)
+      answer(owned, pending.waiters[i], Outcome::accepted, applied.counted.offset);
+    else
+      answer_counted(owned, pending.waiters[i], applied.counted);
+  }
+}
+
+// The own record came to nothing: it lies behind CLOSE. Its bytes are spent, so the first waiter is
+// told what holds now, and those behind it are decided as if they came now.
+void Shard::decide_anew(Pending pending, Instant now) {
+  for (auto& waiter : pending.waiters) {
+    if (waiter.ballot.empty() && !waiter.refusal) {
+      auto* poll = owner_of(waiter.poll, waiter.voter).partition.find(waiter.poll);
+      const bool closed = poll && poll->closed;
+      refuse(waiter, !closed           ? Outcome::outcome_unknown
+                     : poll->cancelled ? Outcome::poll_cancelled
+                                       : Outcome::poll_closed);
+    } else {
+      submit(std::move(waiter), now);
+    }
+  }
+}
+
+void Shard::on_phase(Owned& owned, const apply::PollState& poll, Instant now) {
+  const auto& id = poll.definition->id;
+  owned.on_its_way.erase(id);
+  events_.settled(owned.partition.id(), id, poll.closed);
+  std::vector<PendingKey> wake;
+  for (const auto& key : parked_)
+    if (key.poll == id && &owner_of(key.poll, key.voter) == &owned) wake.push_back(key);
+  for (const auto& key : wake) {
+    auto pending = std::move(pending_.at(key));
+    pending_.erase(key);
+    parked_.erase(key);
+    for (auto& waiter : pending.waiters) submit(std::move(waiter), now);
+  }
+  reconcile(owned);
+}
+
+void Shard::on_own_hello(Owned& owned, const model::Position& before) {
+  owned.serving = true;
+  events_.serving(owned.partition.id(), before);
+  reconcile(owned);
+}
+
+void Shard::stop(const Owned& owned, const Applied& applied) {
+  stopped_ = true;
+  const auto id = owned.partition.id();
+  const auto at = applied.offset.value;
+  switch (applied.effect) {
+    case Effect::gap:
+      return events_.fatal(id,
+                           fmt::format("partition {}: offset {} came where {} was expected: the "
+                                       "log has lost records; restore it before starting again",
+                                       id.value, at, owned.partition.position().next.value));
+    case Effect::unknown_kind:
+      return events_.fatal(id,
+                           fmt::format("partition {}: the record at offset {} is of a kind that "
+                                       "this program does not know; start a newer version",
+                                       id.value, at));
+    default:
+      return events_.fatal(
+          id, fmt::format("partition {}: the record at offset {} was written by somebody who had "
+                          "read other records than this node: the log was cut and grew again, or "
+                          "the index is wrong; delete the index, and start again",
+                          id.value, at));
+  }
+}
+
+// --- Opening and closing -----------------------------------------------------------------------
+
+void Shard::update(std::shared_ptr<const model::Directory> directory,
+                   const std::vector<model::PollId>& changed) {
+  directory_ = std::move(directory);
+  for (auto& owned : owned_) {
+    owned->unsettled.insert(changed.begin(), changed.end());
+    if (owned->serving) reconcile(*owned);
+  }
+}
+
+// Writes OPEN and CLOSE where the directory has them and this partition has not.
+void Shard::reconcile(Owned& owned) {
+  for (auto next = owned.unsettled.begin(); next != owned.unsettled.end();) {
+    const auto id = *next;
+    const auto entry = directory_->find(id);
+    const auto* state = owned.partition.find(id);
+    const bool needs_open = entry && (entry->was_open || entry->phase == PollPhase::open) && !state;
+    const bool ended = entry && (entry->phase == PollPhase::closed ||
+                                 (entry->phase == PollPhase::cancelled && entry->was_open));
+    const bool needs_close = ended && state && !state->closed;
+    if (!needs_open && !needs_close) {
+      next = owned.unsettled.erase(next);
+      continue;
+    }
+    ++next;
+    if (owned.serving && owned.on_its_way.insert(id).second) append_phase(owned, *entry);
+  }
+}
+
+void Shard::append_phase(Owned& owned, const model::PollEntry& poll) {
+  v1::Record record;
+  if (!owned.partition.find(poll.definition->id)) {
+    auto& open = *record.mutable_open();
+    *open.mutable_definition() = model::to_message(*poll.definition);
+    open.set_rules(model::kCountingRules);
+    open.set_control_offset(poll.changed_at.value);
+  } else {
+    auto& close = *record.mutable_close();
+    close.set_poll(poll.definition->id.str());
+    close.set_control_offset(poll.changed_at.value);
+    close.set_cancelled(poll.phase == PollPhase::cancelled);
+  }
+  append(owned, record);
+}
+
+void Shard::append(Owned& owned, v1::Record& record) {
+  writer_.stamp(record);
+  owned.outgoing.push(record.SerializeAsString());
+}
+
+void Shard::append_tail(Owned& owned, Instant now) {
+  v1::Record record;
+  auto& tail = *record.mutable_noop()->mutable_tail();
+  const auto& position = owned.partition.position();
+  tail.set_unix_ms(now.time_since_epoch().count());
+  tail.set_next_offset(position.next.value);
+  tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
+  append(owned, record);
+  owned.tail_counter = record.counter();
+  owned.last_tail = now;
+}
+
+// --- Time --------------------------------------------------------------------------------------
+
+void Shard::tick(Instant now) {
+  if (stopped_) return;
+  expire_parked(now);
+  for (auto& owned : owned_) {
+    if (!owned->serving) continue;
+    reconcile(*owned);
+    const bool quiet = now - owned->last_tail >= limits::kTailProofInterval;
+    if (quiet || (!owned->uncovered.empty() && !owned->tail_counter)) append_tail(*owned, now);
+  }
+}
+
+void Shard::expire_parked(Instant now) {
+  std::vector<PendingKey> expired;
+  for (const auto& key : parked_)
+    if (now - pending_.at(key).since >= limits::kParkDeadline) expired.push_back(key);
+  for (const auto& key : expired) {
+    for (const auto& waiter : pending_.at(key).waiters) refuse(waiter, Outcome::outcome_unknown);
+    pending_.erase(key);
+    parked_.erase(key);
+  }
+}
+
+void Shard::flush() {
+  for (auto& owned : owned_) {
+    if (owned->outgoing.empty()) continue;
+    const auto status =
+        log_.append(owned->partition.id(), std::exchange(owned->outgoing, model::RecordBatch()));
+    if (status != model::AppendStatus::queued)
+      on_refused_append(
+          *owned, status == model::AppendStatus::full ? Outcome::overloaded : Outcome::draining);
+    owned->outgoing_ballots.clear();
+  }
+  for (auto& [sink, replies] : std::exchange(replies_, {})) {
+    answered_ += replies.size();
+    sink->deliver(std::move(replies));
+  }
+}
+
+// Nothing of the batch was taken, so nothing of it is on its way.
+void Shard::on_refused_append(Owned& owned, Outcome outcome) {
+  for (const auto& key : owned.outgoing_ballots) {
+    const auto found = pending_.find(key);
+    if (found == pending_.end()) continue;
+    for (const auto& waiter : found->second.waiters) refuse(waiter, outcome);
+    pending_.erase(found);
+  }
+  owned.on_its_way.clear();
+  owned.tail_counter.reset();
+}
+
+// --- Reading and checkpoints -------------------------------------------------------------------
+
+std::vector<PartialTally> Shard::collect(const model::PollId& poll) {
+  std::vector<PartialTally> partials;
+  for (auto& owned : owned_) {
+    PartialTally partial;
+    partial.partition = owned->partition.id();
+    partial.position = owned->partition.position();
+    if (const auto* state = owned->partition.find(poll)) {
+      partial.changes = state->changes;
+      partial.closed = state->closed;
+      partial.tally = state->tally;
+    }
+    partials.push_back(std::move(partial));
+  }
+  return partials;
+}
+
+void Shard::checkpoint_if_due(Instant now) {
+  const bool full = index_.recent() >= limits::kCheckpointKeys;
+  const bool old =
+      serving() && index_.recent() > 0 && now - last_checkpoint_ >= limits::kCheckpointInterval;
+  if (!full && !old) return;
+  // The index is written more slowly than it grows: wait, so that memory stays bounded.
+  if (index_.recent() >= 2 * limits::kCheckpointKeys) index_.finish_checkpoint();
+  if (index_.ready_for_checkpoint()) begin_checkpoint(now);
+}
+
+void Shard::begin_checkpoint(Instant now) {
+  std::vector<model::PartitionImage> images;
+  for (auto& owned : owned_) images.push_back(owned->partition.take_image());
+  index_.begin_checkpoint(std::move(images));
+  last_checkpoint_ = now;
+}
+
+void Shard::final_checkpoint() {
+  index_.finish_checkpoint();
+  begin_checkpoint(last_checkpoint_);
+  index_.finish_checkpoint();
+}
+
+// --- Plain facts -------------------------------------------------------------------------------
+
+bool Shard::serving() const {
+  return !stopped_ && std::all_of(owned_.begin(), owned_.end(),
+                                  [](const auto& owned) { return owned->serving; });
+}
+
+std::vector<std::pair<model::PartitionId, model::Position>> Shard::positions() const {
+  std::vector<std::pair<model::PartitionId, model::Position>> positions;
+  for (const auto& owned : owned_)
+    positions.emplace_back(owned->partition.id(), owned->partition.position());
+  return positions;
+}
+
+std::uint64_t Shard::invalid() const {
+  std::uint64_t sum = 0;
+  for (const auto& owned : owned_) sum += owned->partition.invalid();
+  return sum;
+}
+
+std::uint64_t Shard::duplicates() const {
+  std::uint64_t sum = 0;
+  for (const auto& owned : owned_) sum += owned->partition.duplicates();
+  return sum;
+}
+
+Shard::Owned& Shard::owner_of(const model::PollId& poll, const model::VoterKey& voter) {
+  return owned(model::partition_of(poll, voter, log_.partitions()));
+}
+
+Shard::Owned& Shard::owned(model::PartitionId id) {
+  for (auto& owned : owned_)
+    if (owned->partition.id() == id) return *owned;
+  VECHE_ASSERT(false, "a shard is asked for its own partitions alone");
+}
+
+}  // namespace veche::node

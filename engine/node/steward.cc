@@ -1,0 +1,243 @@
+#include "engine/node/steward.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/model/assert.h"
+#include "engine/model/limits.h"
+
+namespace veche::node {
+
+using apply::ControlApplied;
+using apply::ControlEffect;
+using model::Instant;
+using model::PollPhase;
+
+namespace {
+
+void fill(v1::Tail& tail, const model::Position& position, Instant now) {
+  tail.set_unix_ms(now.time_since_epoch().count());
+  tail.set_next_offset(position.next.value);
+  tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
+}
+
+}  // namespace
+
+Steward::Steward(model::Log& log, model::RecordWriter writer, model::BootId node_id,
+                 StewardEvents& events)
+    : log_(log), writer_(writer), node_id_(node_id), events_(events) {}
+
+void Steward::say_hello(Instant now) {
+  v1::Record record;
+  record.mutable_hello()->set_node(node_id_.bytes.data(), node_id_.bytes.size());
+  fill(*record.mutable_hello()->mutable_tail(), control_.position(), now);
+  hello_counter_ = append(record);
+  last_tail_ = now;
+}
+
+// --- The log comes back ------------------------------------------------------------------------
+
+void Steward::deliver(model::Offset first, const model::RecordBatch& records, Instant now) {
+  std::vector<model::PollId> changed;
+  auto offset = first;
+  for (const auto record : records) {
+    const auto before = control_.position();
+    const auto applied = control_.apply(offset, record);
+    if (applied.stops())
+      return events_.fatal(
+          model::kControl,
+          applied.effect == ControlEffect::gap
+              ? fmt::format("control: offset {} came where {} was expected: the log has lost "
+                            "records; restore it before starting again",
+                            offset.value, before.next.value)
+              : fmt::format("control: the record at offset {} is of a kind that this program does "
+                            "not know; start a newer version",
+                            offset.value));
+    if (applied.effect == ControlEffect::poll_changed) changed.push_back(applied.poll);
+    const bool own = applied.record && applied.record->boot() == writer_.boot().view();
+    if (own && !serving_ && applied.record->counter() == hello_counter_) {
+      serving_ = true;
+      events_.serving(model::kControl, before);
+    }
+    on_applied(applied);
+    offset = offset.plus(1);
+  }
+  last_tail_ = now;
+  events_.directory_changed(control_.directory(), changed);
+}
+
+void Steward::on_applied(const ControlApplied& applied) {
+  if (!applied.record) return;
+  const auto& record = *applied.record;
+  if (applied.effect == ControlEffect::poll_changed) on_its_way_.erase(applied.poll);
+  if (record.boot() != writer_.boot().view()) return;
+  if (record.counter() == barrier_counter_)
+    for (auto& done : std::exchange(behind_barrier_, {})) done();
+  const auto found = changes_.find(record.counter());
+  if (found == changes_.end()) return;
+  auto done = std::move(found->second);
+  changes_.erase(found);
+  if (record.has_poll_change())
+    return on_own_change(record.poll_change(), applied.effect == ControlEffect::poll_changed,
+                         std::move(done));
+  const bool added = applied.effect == ControlEffect::tree_added;
+  done({added ? ChangeOutcome::done : ChangeOutcome::overtaken, nullptr,
+        record.territories().version()});
+}
+
+void Steward::on_own_change(const v1::PollChange& change, bool changed, ChangeDone done) {
+  const auto id = *model::PollId::parse(change.poll());
+  if (!changed) {
+    const bool creates = change.action() == v1::POLL_ACTION_APPROVED;
+    return finish(id, creates ? ChangeOutcome::poll_exists : ChangeOutcome::wrong_phase, done);
+  }
+  const auto entry = control_.directory()->find(id);
+  if (!entry->was_open && entry->phase != PollPhase::open)
+    return finish(id, ChangeOutcome::done, done);
+  expect_settled(id);
+  settling_[id].done.push_back(std::move(done));
+}
+
+// From now on every partition has to apply OPEN, or CLOSE, before the change is done.
+void Steward::expect_settled(const model::PollId& poll) {
+  auto& settling = settling_[poll];
+  settling.close = control_.directory()->find(poll)->phase != PollPhase::open;
+  for (std::uint16_t p = 0; p < log_.partitions(); ++p) settling.missing.insert({p});
+}
+
+void Steward::settled(model::PartitionId partition, const model::PollId& poll, bool closed) {
+  const auto found = settling_.find(poll);
+  if (found == settling_.end() || found->second.close != closed) return;
+  found->second.missing.erase(partition);
+  if (!found->second.missing.empty()) return;
+  const auto done = std::move(found->second.done);
+  settling_.erase(found);
+  for (const auto& each : done) finish(poll, ChangeOutcome::done, each);
+}
+
+void Steward::finish(const model::PollId& poll, ChangeOutcome outcome, const ChangeDone& done) {
+  done({outcome, control_.directory()->find(poll), 0});
+}
+
+// --- Requests ----------------------------------------------------------------------------------
+
+void Steward::change(PollChangeRequest request, ChangeDone done, Instant now) {
+  if (!serving_) return done({ChangeOutcome::starting, nullptr, 0});
+  if (refusal(request) == ChangeOutcome::done) return append_change(request, std::move(done), now);
+  barrier(
+      [this, request = std::move(request), done = std::move(done), now] {
+        const auto outcome = refusal(request);
+        if (outcome == ChangeOutcome::done) return append_change(request, done, now);
+        finish(request.poll, outcome, done);
+      },
+      now);
+}
+
+ChangeOutcome Steward::refusal(const PollChangeRequest& request) {
+  const auto& directory = *control_.directory();
+  const auto current = directory.find(request.poll);
+  if (request.action != v1::POLL_ACTION_APPROVED) {
+    if (!current) return ChangeOutcome::unknown_poll;
+    return apply::next_phase(current->phase, request.action) ? ChangeOutcome::done
+                                                             : ChangeOutcome::wrong_phase;
+  }
+  if (current) return ChangeOutcome::poll_exists;
+  if (directory.polls.size() >= limits::kPolls) return ChangeOutcome::limit_reached;
+  const auto version = request.definition->tree_version;
+  return version >= 1 && version <= directory.trees.size() ? ChangeOutcome::done
+                                                           : ChangeOutcome::bad_tree;
+}
+
+void Steward::append_change(const PollChangeRequest& request, ChangeDone done, Instant now) {
+  const auto current = control_.directory()->find(request.poll);
+  v1::Record record;
+  auto& change = *record.mutable_poll_change();
+  change.set_poll(request.poll.str());
+  change.set_action(request.action);
+  change.set_by(request.by);
+  change.set_reason(request.reason);
+  change.set_unix_ms(now.time_since_epoch().count());
+  if (current) change.set_based_on(current->version);
+  if (request.definition) *change.mutable_definition() = model::to_message(*request.definition);
+  const auto counter = append(record);
+  if (done) changes_.emplace(counter, std::move(done));
+}
+
+void Steward::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
+                       Instant now) {
+  if (!serving_) return done({ChangeOutcome::starting, nullptr, 0});
+  const auto version = static_cast<std::uint32_t>(control_.directory()->trees.size() + 1);
+  if (version > limits::kTreeVersions) return done({ChangeOutcome::limit_reached, nullptr, 0});
+  std::uint64_t counter = 0;
+  for (std::size_t at = 0, part = 0; at < csv.size(); at += limits::kTerritoriesPartBytes, ++part) {
+    v1::Record record;
+    auto& territories = *record.mutable_territories();
+    territories.set_version(version);
+    territories.set_part(static_cast<std::uint32_t>(part));
+    territories.set_last(at + limits::kTerritoriesPartBytes >= csv.size());
+    territories.set_valid_from(valid_from);
+    territories.set_csv(csv.substr(at, limits::kTerritoriesPartBytes));
+    territories.set_by(by);
+    territories.set_unix_ms(now.time_since_epoch().count());
+    counter = append(record);
+  }
+  changes_.emplace(counter, std::move(done));
+}
+
+void Steward::barrier(std::function<void()> done, Instant now) {
+  behind_next_barrier_.push_back(std::move(done));
+  if (behind_barrier_.empty()) append_noop(now);
+}
+
+// --- Time and the log --------------------------------------------------------------------------
+
+void Steward::tick(Instant now) {
+  if (!serving_) return;
+  const auto by_clock = [&](const model::PollEntry& poll, v1::PollAction action) {
+    if (!on_its_way_.insert(poll.definition->id).second) return;
+    append_change({poll.definition->id, action, nullptr, "clock", {}}, nullptr, now);
+  };
+  for (const auto& [id, poll] : control_.directory()->polls) {
+    const auto& definition = *poll->definition;
+    if (poll->phase == PollPhase::scheduled && now >= definition.opens_at)
+      by_clock(*poll, v1::POLL_ACTION_OPENED);
+    if (poll->phase == PollPhase::open && now >= definition.closes_at + limits::kCloseGrace)
+      by_clock(*poll, v1::POLL_ACTION_CLOSED);
+  }
+  const bool wanted =
+      !behind_next_barrier_.empty() || now - last_tail_ >= limits::kTailProofInterval;
+  if (wanted && behind_barrier_.empty()) append_noop(now);
+}
+
+void Steward::append_noop(Instant now) {
+  v1::Record record;
+  fill(*record.mutable_noop()->mutable_tail(), control_.position(), now);
+  barrier_counter_ = append(record);
+  behind_barrier_ = std::exchange(behind_next_barrier_, {});
+  last_tail_ = now;
+}
+
+std::uint64_t Steward::append(v1::Record& record) {
+  const auto counter = writer_.stamp(record);
+  outgoing_.push(record.SerializeAsString());
+  outgoing_counters_.push_back(counter);
+  return counter;
+}
+
+void Steward::flush() {
+  if (outgoing_.empty()) return;
+  if (log_.append(model::kControl, std::exchange(outgoing_, {})) == model::AppendStatus::queued) {
+    outgoing_counters_.clear();
+    return;
+  }
+  // Nothing was taken: what waits for it is told so, or tries again with the next tick.
+  on_its_way_.clear();
+  for (const auto counter : std::exchange(outgoing_counters_, {}))
+    if (auto change = changes_.extract(counter))
+      change.mapped()({ChangeOutcome::overloaded, nullptr, 0});
+  auto waiting = std::exchange(behind_barrier_, {});
+  std::move(waiting.begin(), waiting.end(), std::back_inserter(behind_next_barrier_));
+}
+
+}  // namespace veche::node

@@ -1,0 +1,118 @@
+// The owner of the control partition: decides the life of polls and takes new versions of the
+// territory tree. Like Shard it has no thread, no clock and no I/O of its own.
+//
+// Every change is appended first and judged when it comes back: of two that contradict each other
+// the first in log order holds. A definite "no" about something that another node may just have
+// written is given only behind a barrier: a NOOP appended after the question and applied.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/apply/control.h"
+#include "engine/model/directory.h"
+#include "engine/model/ports.h"
+#include "engine/model/record.h"
+
+namespace veche::node {
+
+enum class ChangeOutcome : std::uint8_t {
+  done,  // applied here, and its OPEN or CLOSE in every partition
+  unknown_poll,
+  poll_exists,    // another definition has the id
+  wrong_phase,    // the poll is in a phase that has no such change
+  bad_tree,       // the definition names a version of the tree that there is not
+  overtaken,      // somebody else's new tree came first: read it, and try again
+  limit_reached,  // as many polls or trees as a log may hold
+  overloaded,
+  starting,
+};
+
+struct ChangeResult {
+  ChangeOutcome outcome = ChangeOutcome::done;
+  std::shared_ptr<const model::PollEntry> poll;  // as it is now, where there is one
+  std::uint32_t tree_version = 0;                // of a new tree
+};
+using ChangeDone = std::function<void(ChangeResult)>;
+
+struct PollChangeRequest {
+  model::PollId poll;
+  v1::PollAction action = v1::POLL_ACTION_UNSPECIFIED;
+  std::shared_ptr<const model::PollDefinition> definition;  // with APPROVED
+  std::string by;
+  std::string reason;
+};
+
+// Told as it happens, on the steward's thread.
+class StewardEvents {
+ public:
+  virtual ~StewardEvents() = default;
+  virtual void directory_changed(std::shared_ptr<const model::Directory> directory,
+                                 const std::vector<model::PollId>& changed) = 0;
+  virtual void serving(model::PartitionId partition, const model::Position& before) = 0;
+  virtual void fatal(model::PartitionId partition, const std::string& why) = 0;
+};
+
+class Steward {
+ public:
+  Steward(model::Log& log, model::RecordWriter writer, model::BootId node_id,
+          StewardEvents& events);
+
+  void say_hello(model::Instant now);
+  void deliver(model::Offset first, const model::RecordBatch& records, model::Instant now);
+  // Opens and closes by the clock, gives up nothing: what is due is tried again until it holds.
+  void tick(model::Instant now);
+  void flush();
+
+  void change(PollChangeRequest request, ChangeDone done, model::Instant now);
+  void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
+                model::Instant now);
+  // Calls back when everything that anybody wrote into control before this call is applied here.
+  void barrier(std::function<void()> done, model::Instant now);
+  // A partition has applied OPEN or CLOSE.
+  void settled(model::PartitionId partition, const model::PollId& poll, bool closed);
+
+  bool serving() const { return serving_; }
+  const model::Position& position() const { return control_.position(); }
+
+ private:
+  struct Settling {
+    std::set<model::PartitionId> missing;
+    bool close = false;
+    std::vector<ChangeDone> done;
+  };
+
+  void on_applied(const apply::ControlApplied& applied);
+  void on_own_change(const v1::PollChange& change, bool changed, ChangeDone done);
+  void expect_settled(const model::PollId& poll);
+  void finish(const model::PollId& poll, ChangeOutcome outcome, const ChangeDone& done);
+  ChangeOutcome refusal(const PollChangeRequest& request);
+  void append_change(const PollChangeRequest& request, ChangeDone done, model::Instant now);
+  void append_noop(model::Instant now);
+  std::uint64_t append(v1::Record& record);
+
+  model::Log& log_;
+  model::RecordWriter writer_;
+  const model::BootId node_id_;
+  StewardEvents& events_;
+  apply::Control control_;
+  model::RecordBatch outgoing_;
+  std::vector<std::uint64_t> outgoing_counters_;
+  bool serving_ = false;
+  std::uint64_t hello_counter_ = 0;
+  std::map<std::uint64_t, ChangeDone> changes_;  // ours, by counter, appended and not applied
+  std::map<model::PollId, Settling> settling_;
+  std::set<model::PollId> on_its_way_;  // opened or closed by the clock, not applied yet
+  std::vector<std::function<void()>> behind_next_barrier_;
+  std::vector<std::function<void()>> behind_barrier_;
+  std::uint64_t barrier_counter_ = 0;
+  model::Instant last_tail_;
+};
+
+}  // namespace veche::node

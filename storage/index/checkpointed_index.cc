@@ -1,0 +1,252 @@
+#include "storage/index/checkpointed_index.h"
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+
+#include "engine/model/assert.h"
+#include "engine/model/fault_variant.h"
+#include "engine/model/limits.h"
+#include "storage/keys.h"
+
+namespace veche::storage {
+namespace {
+
+using model::Counted;
+using model::PartitionId;
+using model::PollNumber;
+using model::VoterKey;
+
+constexpr std::string_view kLogIdKey = "l";
+
+std::string position_key(PartitionId partition) {
+  std::string key = "m";
+  put_big_endian(key, partition.value);
+  return key + 'p';
+}
+
+std::string poll_key(PartitionId partition, PollNumber poll) {
+  std::string key = "m";
+  put_big_endian(key, partition.value);
+  key += 't';
+  put_big_endian(key, poll.value);
+  return key;
+}
+
+std::string poll_prefix(PartitionId partition, PollNumber poll) {
+  std::string key = "v";
+  put_big_endian(key, partition.value);
+  put_big_endian(key, poll.value);
+  return key;
+}
+
+std::string voter_key(PartitionId partition, PollNumber poll, const VoterKey& voter) {
+  return poll_prefix(partition, poll).append(voter.view());
+}
+
+std::string position_value(const model::PartitionImage& image) {
+  model::ByteWriter out;
+  out.number(image.position.next.value);
+  out.text(image.position.hash.view());
+  out.number(image.invalid);
+  out.number(image.duplicates);
+  return std::move(out).take();
+}
+
+std::string counted_value(const Counted& counted) {
+  std::string value(sizeof counted.offset.value, '\0');
+  std::memcpy(value.data(), &counted.offset.value, value.size());
+  return value.append(counted.digest.view());
+}
+
+Counted read_counted(std::string_view value) {
+  Counted counted;
+  VECHE_ASSERT(value.size() == 8 + 16, "the index holds an offset and a digest for each voter");
+  std::memcpy(&counted.offset.value, value.data(), 8);
+  counted.digest = *model::Digest::parse(value.substr(8));
+  return counted;
+}
+
+rocksdb::Options index_options() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.compression = rocksdb::kNoCompression;  // keys are random bytes
+  options.optimize_filters_for_hits = false;      // most voters asked for are new ones
+  options.keep_log_file_num = 4;
+  options.max_background_jobs = 2;
+  rocksdb::BlockBasedTableOptions table;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.block_cache = rocksdb::NewLRUCache(limits::kIndexCacheBytes);
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+}  // namespace
+
+// --- The store ---------------------------------------------------------------------------------
+
+IndexStore::IndexStore(std::filesystem::path folder, std::unique_ptr<rocksdb::DB> db)
+    : folder_(std::move(folder)), db_(std::move(db)) {}
+
+IndexStore::~IndexStore() = default;
+
+Result<std::unique_ptr<IndexStore>> IndexStore::open(const std::filesystem::path& folder,
+                                                     const model::LogId& log) {
+  rocksdb::DB* raw = nullptr;
+  const auto status = rocksdb::DB::Open(index_options(), folder.string(), &raw);
+  if (!status.ok())
+    return Fault{
+        fmt::format("the index in {} does not open: {}. It is derived from the log: "
+                    "delete the folder, and the next start builds it anew",
+                    folder.string(), status.ToString())};
+  std::unique_ptr<IndexStore> store(new IndexStore(folder, std::unique_ptr<rocksdb::DB>(raw)));
+  std::string id;
+  const auto known = store->db_->Get(rocksdb::ReadOptions(), std::string(kLogIdKey), &id);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (known.IsNotFound())
+    store->db_->Put(synced, std::string(kLogIdKey), std::string(log.view()));
+  else if (id != log.view())
+    return Fault{
+        fmt::format("the index in {} was derived from another log: delete the folder, and "
+                    "the next start builds it anew",
+                    folder.string())};
+  return store;
+}
+
+Result<std::unique_ptr<IndexStore>> IndexStore::open_read_only(
+    const std::filesystem::path& folder) {
+  auto options = index_options();
+  options.create_if_missing = false;
+  rocksdb::DB* raw = nullptr;
+  const auto status = rocksdb::DB::OpenForReadOnly(options, folder.string(), &raw);
+  if (!status.ok())
+    return Fault{
+        fmt::format("the index in {} cannot be read: {}", folder.string(), status.ToString())};
+  return std::unique_ptr<IndexStore>(new IndexStore(folder, std::unique_ptr<rocksdb::DB>(raw)));
+}
+
+model::PartitionImage IndexStore::load(PartitionId partition) const {
+  model::PartitionImage image;
+  image.partition = partition;
+  std::string position;
+  if (!db_->Get(rocksdb::ReadOptions(), position_key(partition), &position).ok()) return image;
+  model::ByteReader in(position);
+  image.position.next = {in.number()};
+  const auto hash = model::RollingHash::parse(in.text());
+  image.invalid = in.number();
+  image.duplicates = in.number();
+  VECHE_ASSERT(hash && in.good() && in.at_end(), "the index holds a whole position");
+  image.position.hash = *hash;
+
+  const auto prefix = poll_key(partition, {0}).substr(0, 4);
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
+  for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next())
+    image.polls.push_back(
+        {{get_big_endian<std::uint32_t>(at->key().ToStringView().substr(prefix.size()))},
+         at->value().ToString()});
+  return image;
+}
+
+std::optional<Counted> IndexStore::find(PartitionId partition, PollNumber poll,
+                                        const VoterKey& voter) const {
+  rocksdb::PinnableSlice value;
+  const auto status = db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(),
+                               voter_key(partition, poll, voter), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  VECHE_ASSERT(status.ok(), "an index that cannot be read must not be taken for an empty one");
+  return read_counted(value.ToStringView());
+}
+
+std::uint64_t IndexStore::count_voters(PartitionId partition, PollNumber poll) const {
+  const auto prefix = poll_prefix(partition, poll);
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
+  std::uint64_t voters = 0;
+  for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) ++voters;
+  return voters;
+}
+
+std::string IndexStore::next_file() {
+  return (folder_ / fmt::format("checkpoint-{}.sst", ++files_)).string();
+}
+
+// --- The index of one shard --------------------------------------------------------------------
+
+std::optional<Counted> CheckpointedIndex::find(PartitionId partition, PollNumber poll,
+                                               const VoterKey& voter) {
+  const Key key{partition, poll, voter};
+  if (const auto found = recent_.find(key); found != recent_.end()) return found->second;
+  if (writing_.valid())
+    if (const auto found = frozen_.find(key); found != frozen_.end()) return found->second;
+  return store_.find(partition, poll, voter);
+}
+
+void CheckpointedIndex::insert(PartitionId partition, PollNumber poll, const VoterKey& voter,
+                               const Counted& counted) {
+  recent_.insert_or_assign({partition, poll, voter}, counted);
+}
+
+bool CheckpointedIndex::ready_for_checkpoint() const {
+  return !writing_.valid() ||
+         writing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+void CheckpointedIndex::finish_checkpoint() {
+  if (writing_.valid()) writing_.get();
+}
+
+void CheckpointedIndex::begin_checkpoint(std::vector<model::PartitionImage> images) {
+  finish_checkpoint();
+  frozen_.clear();  // keeps its room: the two maps change places for ever
+  frozen_.swap(recent_);
+  writing_ = std::async(std::launch::async,
+                        [this, images = std::move(images)] { write_checkpoint(images); });
+}
+
+void CheckpointedIndex::write_checkpoint(const std::vector<model::PartitionImage>& images) const {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const auto& image : images) {
+    entries.emplace_back(position_key(image.partition), position_value(image));
+    for (const auto& poll : image.polls)
+      entries.emplace_back(poll_key(image.partition, poll.number), poll.bytes);
+  }
+  std::sort(entries.begin(), entries.end());
+  if (model::kFaultVariant == model::FaultVariant::position_apart) {
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    for (const auto& [key, value] : entries) store_.db().Put(synced, key, value);
+    std::_Exit(9);  // the crash between the two writes that should be one
+  }
+  std::vector<const Recent::value_type*> voters;
+  voters.reserve(frozen_.size());
+  for (const auto& entry : frozen_) voters.push_back(&entry);
+  std::sort(voters.begin(), voters.end(),
+            [](const auto* a, const auto* b) { return a->first < b->first; });
+
+  const auto file = store_.next_file();
+  rocksdb::SstFileWriter writer{rocksdb::EnvOptions(), store_.db().GetOptions()};
+  auto status = writer.Open(file);
+  for (const auto& [key, value] : entries)
+    if (status.ok()) status = writer.Put(key, value);
+  for (const auto* entry : voters)
+    if (status.ok())
+      status = writer.Put(voter_key(entry->first.partition, entry->first.poll, entry->first.voter),
+                          counted_value(entry->second));
+  if (status.ok()) status = writer.Finish();
+  rocksdb::IngestExternalFileOptions ingest;
+  ingest.move_files = true;
+  if (status.ok()) status = store_.db().IngestExternalFile({file}, ingest);
+  if (!status.ok()) {
+    std::fprintf(stderr,
+                 "veche: a checkpoint of the index cannot be written: %s. The log is unharmed; "
+                 "make room or mend the disk, and start again\n",
+                 status.ToString().c_str());
+    std::_Exit(74);
+  }
+}
+
+}  // namespace veche::storage
