@@ -43,7 +43,7 @@ std::shared_ptr<const model::Directory> Control::directory() {
 void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
   switch (record.kind_case()) {
     case v1::Record::kTerritories:
-      return apply_territories(record.territories(), applied);
+      return apply_territories(record, applied);
     case v1::Record::kPollChange:
       return apply_change(record.poll_change(), applied);
     case v1::Record::kGenesis:
@@ -60,11 +60,14 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
   }
 }
 
-void Control::apply_territories(const v1::Territories& part, ControlApplied& applied) {
+void Control::apply_territories(const v1::Record& record, ControlApplied& applied) {
+  const auto& part = record.territories();
   applied.effect = ControlEffect::void_change;
   if (part.version() != current_.trees.size() + 1) return;  // another writer was first
-  if (part.part() == 0) tree_parts_ = {part.version(), 0, {}};
-  if (part.version() != tree_parts_.version || part.part() != tree_parts_.parts) return;
+  if (part.part() == 0) tree_parts_ = {record.boot(), part.version(), 0, {}};
+  if (record.boot() != tree_parts_.boot || part.version() != tree_parts_.version ||
+      part.part() != tree_parts_.parts)
+    return;
   if (tree_parts_.csv.size() + part.csv().size() > limits::kTreeBodyBytes) return;
   ++tree_parts_.parts;
   tree_parts_.csv += part.csv();

@@ -46,15 +46,16 @@ class Control {
   const std::optional<v1::Genesis>& genesis() const { return genesis_; }
 
  private:
-  // Parts of a version of the tree that is still being read.
+  // Parts of a version of the tree that is still being read, all of one writer.
   struct TreeParts {
+    std::string boot;
     std::uint32_t version = 0;
     std::uint32_t parts = 0;
     std::string csv;
   };
 
   void apply_record(const v1::Record& record, ControlApplied& applied);
-  void apply_territories(const v1::Territories& part, ControlApplied& applied);
+  void apply_territories(const v1::Record& record, ControlApplied& applied);
   void apply_change(const v1::PollChange& change, ControlApplied& applied);
   std::shared_ptr<const model::PollEntry> approved(const v1::PollChange& change) const;
 

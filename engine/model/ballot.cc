@@ -47,6 +47,10 @@ class AnswerResolver {
                 : "choices of this question are a list of option ids");
       return;
     }
+    if (named.choices.size() > limits::kOptionsPerQuestion)
+      return fault("", "too-many",
+                   fmt::format("{} given, a question has at most {} options", named.choices.size(),
+                               limits::kOptionsPerQuestion));
     for (std::size_t i = 0; i < named.choices.size(); ++i) add(named, i, answer);
     const auto sum = amount(question_, answer);
     if (sum > question_.max)
@@ -100,6 +104,11 @@ bool fits(const Question& question, const Answer& answer) {
 Answers resolve(const PollDefinition& poll, const NamedAnswers& named,
                 std::vector<DocumentFault>& faults) {
   Answers answers;
+  if (named.size() > limits::kQuestionsPerPoll) {
+    faults.push_back({"/answers", "too-many",
+                      fmt::format("a poll has at most {} questions", limits::kQuestionsPerPoll)});
+    return answers;
+  }
   std::bitset<limits::kQuestionsPerPoll> seen;
   for (std::size_t i = 0; i < named.size(); ++i) {
     const auto at = fmt::format("/answers/{}", i);

@@ -42,7 +42,7 @@ bool is_utf8(std::string_view text) {
 }
 
 Fault fault_at(std::size_t line, std::string_view what) {
-  return {fmt::format("line {}: {}", line, what)};
+  return Fault{fmt::format("line {}: {}", line, what)};
 }
 
 std::string csv_field(std::string_view text, char separator) {

@@ -37,7 +37,9 @@ inline constexpr std::uint16_t kPartitions = 1'024;
 inline constexpr std::uint16_t kDefaultPartitions = 4;
 inline constexpr std::size_t kRecordBytes = 512 * 1'024;
 inline constexpr std::size_t kTerritoriesPartBytes = 384 * 1'024;
-static_assert(kTerritoriesPartBytes < kRecordBytes, "a part and its envelope fit into one record");
+inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;  // as Protocol Buffers
+static_assert(kTerritoriesPartBytes < kRecordBytes && kDefinitionBytes < kRecordBytes,
+              "a part, or a definition, and its envelope fit into one record");
 inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
 inline constexpr std::uint64_t kDiskReserveBytes = 256ull * 1'024 * 1'024;
 inline constexpr std::size_t kDeliveryBytes = 1 * 1'024 * 1'024;  // one read while replaying
@@ -53,7 +55,8 @@ inline constexpr auto kStewardTick = 250ms;
 inline constexpr auto kTailProofInterval = 60s;  // a NOOP at least so often in every partition
 inline constexpr auto kCloseGrace = 15s;         // the longest request plus clock skew
 inline constexpr auto kClockSkew = 2s;
-inline constexpr auto kParkDeadline = 8s;  // how long a ballot waits for OPEN or CLOSE
+inline constexpr auto kParkDeadline = 8s;  // how long a ballot waits for its record, OPEN or CLOSE
+inline constexpr auto kRewriteInterval = 8s;  // what the log did not bring back is written again
 
 // --- HTTP --------------------------------------------------------------------------------------
 inline constexpr std::size_t kConnectionsPerThread = 8'192;
@@ -76,6 +79,8 @@ inline constexpr std::size_t kBatchLines = 10'000;
 inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
 inline constexpr std::size_t kBatchesPerThread = 4;
 static_assert(kBatchLines <= kBallotsInFlight, "a full batch fits into an idle node");
+inline constexpr std::size_t kPollSecretsPerThread = 1'024;
+inline constexpr std::size_t kAccessLogQueue = 65'536;  // lines
 inline constexpr std::size_t kJsonDepth = 16;
 inline constexpr std::size_t kListLimit = 500;
 inline constexpr auto kHeaderDeadline = 10s;

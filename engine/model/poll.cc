@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/model/limits.h"
+#include "engine/model/record.h"
 
 namespace veche::model {
 namespace {
@@ -146,6 +147,9 @@ std::vector<DocumentFault> check(const PollDefinition& poll) {
   faults.expect(poll.expected_voters.size() <= limits::kExpectedVotersPerPoll, "/expected_voters",
                 "too-many", fmt::format("at most {}", limits::kExpectedVotersPerPoll));
   check_questions(poll, faults);
+  faults.expect(to_message(poll).ByteSizeLong() <= limits::kDefinitionBytes, "", "too-large",
+                fmt::format("a definition has at most {} bytes in the log: shorten its titles",
+                            limits::kDefinitionBytes));
   return faults.take();
 }
 

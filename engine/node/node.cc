@@ -252,8 +252,9 @@ void Node::directory_changed(std::shared_ptr<const model::Directory> directory,
   directory_version_.fetch_add(1, std::memory_order_release);
   if (changed.empty()) return;
   for (auto& shard : shards_)
-    shard->mailbox.push(
-        [&shard = *shard, directory, changed] { shard.shard.update(directory, changed); });
+    shard->mailbox.push([&shard = *shard, directory, changed] {
+      shard.shard.update(directory, changed, wall_clock());
+    });
 }
 
 Node::ShardThread& Node::owner(model::PartitionId partition) {

@@ -16,20 +16,16 @@
 
 #include "engine/model/checkpoint.h"
 #include "engine/model/directory.h"
+#include "engine/model/limits.h"
 #include "engine/model/ports.h"
 #include "engine/model/result.h"
+#include "engine/node/collected.h"
 #include "engine/node/mailbox.h"
 #include "engine/node/reply.h"
 #include "engine/node/shard.h"
 #include "engine/node/steward.h"
 
 namespace veche::node {
-
-// What the tallies of a poll were at one moment, partition by partition.
-struct Collected {
-  std::shared_ptr<const model::PollEntry> poll;
-  std::vector<PartialTally> partials;  // by partition
-};
 
 struct NodeStatus {
   bool ready = false;
@@ -63,6 +59,10 @@ class Node final : private ShardEvents, private StewardEvents {
   // it is answered.
   bool reserve(std::size_t ballots);
   void release(std::size_t ballots);
+  bool has_room() const {
+    return in_flight_.load(std::memory_order_relaxed) <
+           static_cast<std::int64_t>(limits::kBallotsInFlight);
+  }
   // Requests for which room was reserved. Every one is answered exactly once.
   void submit(std::vector<BallotRequest> requests);
 

@@ -19,6 +19,16 @@ using model::Offset;
 using model::Outcome;
 using model::PollPhase;
 
+namespace {
+
+void fill(v1::Tail& tail, const model::Position& position, Instant now) {
+  tail.set_unix_ms(now.time_since_epoch().count());
+  tail.set_next_offset(position.next.value);
+  tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
+}
+
+}  // namespace
+
 Shard::Shard(std::vector<model::PartitionId> partitions, model::Log& log, model::Index& index,
              model::RecordWriter writer, model::BootId node_id, ShardEvents& events)
     : log_(log), index_(index), writer_(writer), node_id_(node_id), events_(events) {
@@ -27,18 +37,7 @@ Shard::Shard(std::vector<model::PartitionId> partitions, model::Log& log, model:
 
 void Shard::say_hello(Instant now) {
   last_checkpoint_ = now;
-  for (auto& owned : owned_) {
-    v1::Record record;
-    record.mutable_hello()->set_node(node_id_.bytes.data(), node_id_.bytes.size());
-    auto& tail = *record.mutable_hello()->mutable_tail();
-    const auto& position = owned->partition.position();
-    tail.set_unix_ms(now.time_since_epoch().count());
-    tail.set_next_offset(position.next.value);
-    tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
-    append(*owned, record);
-    owned->hello_counter = record.counter();
-    owned->last_tail = now;
-  }
+  for (auto& owned : owned_) append_hello(*owned, now);
 }
 
 // --- Requests ----------------------------------------------------------------------------------
@@ -56,12 +55,10 @@ void Shard::submit(BallotRequest request, Instant now) {
     found->second.waiters.push_back(std::move(request));
     return;
   }
-  if (!poll) return park(key, Waits::for_open, std::move(request), now);
-  if (poll->closed)
-    return refuse(request, poll->cancelled ? Outcome::poll_cancelled : Outcome::poll_closed);
+  if (!poll) return park(key, std::move(request), now);
+  if (poll->closed) return refuse_closed(owned, request, *poll);
   // An earlier try of this voter may still be on its way into the log: only CLOSE settles it.
-  if (now >= poll->definition->closes_at)
-    return park(key, Waits::for_close, std::move(request), now);
+  if (now >= poll->definition->closes_at) return park(key, std::move(request), now);
   if (request.refusal) return refuse(request, *request.refusal);
   append_ballot(owned, key, std::move(request), now);
 }
@@ -78,11 +75,10 @@ void Shard::append_ballot(Owned& owned, const PendingKey& key, BallotRequest req
   pending_.emplace(key, std::move(pending));
 }
 
-void Shard::park(const PendingKey& key, Waits waits, BallotRequest request, Instant now) {
-  Pending pending{waits, 0, now, {}};
+void Shard::park(const PendingKey& key, BallotRequest request, Instant now) {
+  Pending pending{Waits::for_phase, 0, now, {}};
   pending.waiters.push_back(std::move(request));
   pending_.emplace(key, std::move(pending));
-  parked_.insert(key);
 }
 
 // --- Answers -----------------------------------------------------------------------------------
@@ -98,6 +94,15 @@ void Shard::answer(Owned& owned, const BallotRequest& to, Outcome outcome, Offse
     return send(to.reply_to, reply);
   owned.uncovered.push_back(
       {counted_at.plus(1), [this, sink = to.reply_to, reply] { send(sink, reply); }});
+}
+
+// "Closed, and not counted" speaks of everything up to here: it must be durable, as a count must.
+void Shard::refuse_closed(Owned& owned, const BallotRequest& to, const apply::PollState& poll) {
+  const Reply reply{
+      to.ticket, poll.cancelled ? Outcome::poll_cancelled : Outcome::poll_closed, {}, {}};
+  const auto end = owned.partition.position().next;
+  if (end <= owned.durable) return send(to.reply_to, reply);
+  owned.uncovered.push_back({end, [this, sink = to.reply_to, reply] { send(sink, reply); }});
 }
 
 void Shard::refuse(const BallotRequest& to, Outcome outcome) {
@@ -138,10 +143,9 @@ void Shard::deliver(model::PartitionId partition, Offset first, const model::Rec
     const auto applied = there.partition.apply(offset, record);
     if (applied.stops()) return stop(there, applied);
     on_applied(there, applied, now);
-    if (there.hello_counter && !there.serving && applied.record &&
-        applied.record->boot() == writer_.boot().view() &&
-        applied.record->counter() == *there.hello_counter)
-      on_own_hello(there, before);
+    if (!there.serving && applied.record && applied.record->has_hello() &&
+        applied.record->boot() == writer_.boot().view())
+      on_own_hello(there, before, now);
     offset = offset.plus(1);
   }
   cover(there);
@@ -158,7 +162,9 @@ void Shard::on_applied(Owned& owned, const Applied& applied, Instant now) {
       return;
     case v1::Record::kNoop:
       owned.last_tail = now;
-      if (owned.tail_counter == applied.record->counter()) owned.tail_counter.reset();
+      if (applied.record->boot() == writer_.boot().view() &&
+          owned.tail_counter == applied.record->counter())
+        owned.tail_counter.reset();
       return;
     default:
       return;
@@ -175,7 +181,6 @@ void Shard::on_ballot(Owned& owned, const Applied& applied, Instant now) {
   const bool decided = applied.effect == Effect::counted || applied.effect == Effect::duplicate;
   if (!own && !decided) return;
   auto pending = std::move(found->second);
-  parked_.erase(found->first);
   pending_.erase(found);
   if (!decided) return decide_anew(std::move(pending), now);
   for (std::size_t i = 0; i < pending.waiters.size(); ++i) {
@@ -191,11 +196,12 @@ void Shard::on_ballot(Owned& owned, const Applied& applied, Instant now) {
 void Shard::decide_anew(Pending pending, Instant now) {
   for (auto& waiter : pending.waiters) {
     if (waiter.ballot.empty() && !waiter.refusal) {
-      auto* poll = owner_of(waiter.poll, waiter.voter).partition.find(waiter.poll);
-      const bool closed = poll && poll->closed;
-      refuse(waiter, !closed           ? Outcome::outcome_unknown
-                     : poll->cancelled ? Outcome::poll_cancelled
-                                       : Outcome::poll_closed);
+      auto& owned = owner_of(waiter.poll, waiter.voter);
+      const auto* poll = owned.partition.find(waiter.poll);
+      if (poll && poll->closed)
+        refuse_closed(owned, waiter, *poll);
+      else
+        refuse(waiter, Outcome::outcome_unknown);
     } else {
       submit(std::move(waiter), now);
     }
@@ -205,23 +211,23 @@ void Shard::decide_anew(Pending pending, Instant now) {
 void Shard::on_phase(Owned& owned, const apply::PollState& poll, Instant now) {
   const auto& id = poll.definition->id;
   owned.on_its_way.erase(id);
-  events_.settled(owned.partition.id(), id, poll.closed);
   std::vector<PendingKey> wake;
-  for (const auto& key : parked_)
-    if (key.poll == id && &owner_of(key.poll, key.voter) == &owned) wake.push_back(key);
+  for (const auto& [key, pending] : pending_)
+    if (pending.waits == Waits::for_phase && key.poll == id &&
+        &owner_of(key.poll, key.voter) == &owned)
+      wake.push_back(key);
   for (const auto& key : wake) {
     auto pending = std::move(pending_.at(key));
     pending_.erase(key);
-    parked_.erase(key);
     for (auto& waiter : pending.waiters) submit(std::move(waiter), now);
   }
-  reconcile(owned);
+  reconcile(owned, now);
 }
 
-void Shard::on_own_hello(Owned& owned, const model::Position& before) {
+void Shard::on_own_hello(Owned& owned, const model::Position& before, Instant now) {
   owned.serving = true;
   events_.serving(owned.partition.id(), before);
-  reconcile(owned);
+  reconcile(owned, now);
 }
 
 void Shard::stop(const Owned& owned, const Applied& applied) {
@@ -251,16 +257,17 @@ void Shard::stop(const Owned& owned, const Applied& applied) {
 // --- Opening and closing -----------------------------------------------------------------------
 
 void Shard::update(std::shared_ptr<const model::Directory> directory,
-                   const std::vector<model::PollId>& changed) {
+                   const std::vector<model::PollId>& changed, Instant now) {
   directory_ = std::move(directory);
   for (auto& owned : owned_) {
     owned->unsettled.insert(changed.begin(), changed.end());
-    if (owned->serving) reconcile(*owned);
+    if (owned->serving) reconcile(*owned, now);
   }
 }
 
-// Writes OPEN and CLOSE where the directory has them and this partition has not.
-void Shard::reconcile(Owned& owned) {
+// Writes OPEN and CLOSE where the directory has them and this partition has not, again and again
+// until they come back.
+void Shard::reconcile(Owned& owned, Instant now) {
   for (auto next = owned.unsettled.begin(); next != owned.unsettled.end();) {
     const auto id = *next;
     const auto entry = directory_->find(id);
@@ -271,11 +278,27 @@ void Shard::reconcile(Owned& owned) {
     const bool needs_close = ended && state && !state->closed;
     if (!needs_open && !needs_close) {
       next = owned.unsettled.erase(next);
+      owned.on_its_way.erase(id);
+      if (state) events_.settled(owned.partition.id(), id, state->closed);
       continue;
     }
     ++next;
-    if (owned.serving && owned.on_its_way.insert(id).second) append_phase(owned, *entry);
+    if (!owned.serving) continue;
+    const auto [on_its_way, fresh] = owned.on_its_way.try_emplace(id, now);
+    if (!fresh && now - on_its_way->second < limits::kRewriteInterval) continue;
+    on_its_way->second = now;
+    append_phase(owned, *entry);
   }
+}
+
+void Shard::append_hello(Owned& owned, Instant now) {
+  v1::Record record;
+  auto& hello = *record.mutable_hello();
+  hello.set_node(node_id_.bytes.data(), node_id_.bytes.size());
+  fill(*hello.mutable_tail(), owned.partition.position(), now);
+  append(owned, record);
+  owned.hello_at = now;
+  owned.last_tail = now;
 }
 
 void Shard::append_phase(Owned& owned, const model::PollEntry& poll) {
@@ -301,13 +324,10 @@ void Shard::append(Owned& owned, v1::Record& record) {
 
 void Shard::append_tail(Owned& owned, Instant now) {
   v1::Record record;
-  auto& tail = *record.mutable_noop()->mutable_tail();
-  const auto& position = owned.partition.position();
-  tail.set_unix_ms(now.time_since_epoch().count());
-  tail.set_next_offset(position.next.value);
-  tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
+  fill(*record.mutable_noop()->mutable_tail(), owned.partition.position(), now);
   append(owned, record);
   owned.tail_counter = record.counter();
+  owned.tail_at = now;
   owned.last_tail = now;
 }
 
@@ -315,24 +335,26 @@ void Shard::append_tail(Owned& owned, Instant now) {
 
 void Shard::tick(Instant now) {
   if (stopped_) return;
-  expire_parked(now);
+  expire_pending(now);
   for (auto& owned : owned_) {
-    if (!owned->serving) continue;
-    reconcile(*owned);
+    if (!owned->serving) {
+      if (now - owned->hello_at >= limits::kRewriteInterval) append_hello(*owned, now);
+      continue;
+    }
+    reconcile(*owned, now);
     const bool quiet = now - owned->last_tail >= limits::kTailProofInterval;
-    if (quiet || (!owned->uncovered.empty() && !owned->tail_counter)) append_tail(*owned, now);
+    const bool proving = owned->tail_counter && now - owned->tail_at < limits::kRewriteInterval;
+    if (quiet || (!owned->uncovered.empty() && !proving)) append_tail(*owned, now);
   }
 }
 
-void Shard::expire_parked(Instant now) {
-  std::vector<PendingKey> expired;
-  for (const auto& key : parked_)
-    if (now - pending_.at(key).since >= limits::kParkDeadline) expired.push_back(key);
-  for (const auto& key : expired) {
-    for (const auto& waiter : pending_.at(key).waiters) refuse(waiter, Outcome::outcome_unknown);
-    pending_.erase(key);
-    parked_.erase(key);
-  }
+// A record that does not come back may be in the log or not: only the same ballot again can tell.
+void Shard::expire_pending(Instant now) {
+  boost::unordered::erase_if(pending_, [&](const auto& entry) {
+    if (now - entry.second.since < limits::kParkDeadline) return false;
+    for (const auto& waiter : entry.second.waiters) refuse(waiter, Outcome::outcome_unknown);
+    return true;
+  });
 }
 
 void Shard::flush() {
@@ -361,6 +383,7 @@ void Shard::on_refused_append(Owned& owned, Outcome outcome) {
   }
   owned.on_its_way.clear();
   owned.tail_counter.reset();
+  owned.hello_at = {};
 }
 
 // --- Reading and checkpoints -------------------------------------------------------------------

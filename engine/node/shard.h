@@ -15,9 +15,9 @@
 
 #include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -31,18 +31,10 @@
 #include "engine/model/ids.h"
 #include "engine/model/ports.h"
 #include "engine/model/record.h"
+#include "engine/node/collected.h"
 #include "engine/node/reply.h"
 
 namespace veche::node {
-
-// What one partition knows of a poll, for publish.
-struct PartialTally {
-  model::PartitionId partition;
-  model::Position position;
-  std::uint64_t changes = 0;
-  bool closed = false;
-  std::optional<model::Tally> tally;  // none: OPEN is not applied here
-};
 
 // Told by a shard as it happens, on its thread.
 class ShardEvents {
@@ -50,7 +42,7 @@ class ShardEvents {
   virtual ~ShardEvents() = default;
   // The partition has applied its own HELLO and serves. `before` is its position just before.
   virtual void serving(model::PartitionId partition, const model::Position& before) = 0;
-  // OPEN or CLOSE of a poll is applied in a partition.
+  // A partition has applied what the directory says of a poll: OPEN, or CLOSE. May be repeated.
   virtual void settled(model::PartitionId partition, const model::PollId& poll, bool closed) = 0;
   // The partition must not go on; `why` says what is wrong and what to do.
   virtual void fatal(model::PartitionId partition, const std::string& why) = 0;
@@ -62,7 +54,7 @@ class Shard {
   Shard(std::vector<model::PartitionId> partitions, model::Log& log, model::Index& index,
         model::RecordWriter writer, model::BootId node_id, ShardEvents& events);
 
-  // One HELLO into each partition; to be called once, after the log was asked to consume.
+  // A HELLO into each partition; to be called once, after the log was asked to consume.
   void say_hello(model::Instant now);
 
   void submit(BallotRequest request, model::Instant now);
@@ -70,8 +62,9 @@ class Shard {
                model::Offset durable, model::Instant now);
   // A new directory; `changed` are the polls whose phase may have changed.
   void update(std::shared_ptr<const model::Directory> directory,
-              const std::vector<model::PollId>& changed);
-  // Timers: gives up what waits too long, retries OPEN and CLOSE, proves quiet tails.
+              const std::vector<model::PollId>& changed, model::Instant now);
+  // Timers: gives up what waits too long, writes again what was lost on its way into the log,
+  // proves quiet tails.
   void tick(model::Instant now);
   // Hands over what was appended and answered since the last flush.
   void flush();
@@ -104,7 +97,7 @@ class Shard {
       return hash_value(key.voter) ^ hash_value(key.poll);
     }
   };
-  enum class Waits : std::uint8_t { for_record, for_open, for_close };
+  enum class Waits : std::uint8_t { for_record, for_phase };  // phase: OPEN or CLOSE
   struct Pending {
     Waits waits = Waits::for_record;
     std::uint64_t counter = 0;  // of the record that the first waiter appended
@@ -125,11 +118,12 @@ class Shard {
     model::RecordBatch outgoing;
     std::vector<PendingKey> outgoing_ballots;
     bool serving = false;
-    std::optional<std::uint64_t> hello_counter;
+    model::Instant hello_at;            // when HELLO was appended last
     std::set<model::PollId> unsettled;  // the directory says OPEN or CLOSE, this partition does not
-    std::set<model::PollId> on_its_way;  // of those: appended by us, not applied yet
-    model::Instant last_tail;            // when a Tail of anybody was applied or ours appended
+    std::map<model::PollId, model::Instant> on_its_way;  // of those: when we appended it
+    model::Instant last_tail;  // when a Tail of anybody was applied or ours appended
     std::optional<std::uint64_t> tail_counter;  // of our NOOP that is on its way
+    model::Instant tail_at;                     // when it was appended
     std::vector<Uncovered> uncovered;
   };
 
@@ -141,24 +135,26 @@ class Shard {
   void answer_counted(Owned& owned, const BallotRequest& to, const model::Counted& counted);
   void send(ReplySink* sink, const Reply& reply);
   void refuse(const BallotRequest& to, model::Outcome outcome);
+  void refuse_closed(Owned& owned, const BallotRequest& to, const apply::PollState& poll);
   void append_ballot(Owned& owned, const PendingKey& key, BallotRequest request,
                      model::Instant now);
-  void park(const PendingKey& key, Waits waits, BallotRequest request, model::Instant now);
+  void park(const PendingKey& key, BallotRequest request, model::Instant now);
 
   void on_applied(Owned& owned, const apply::Applied& applied, model::Instant now);
   void on_ballot(Owned& owned, const apply::Applied& applied, model::Instant now);
   void on_phase(Owned& owned, const apply::PollState& poll, model::Instant now);
-  void on_own_hello(Owned& owned, const model::Position& before);
+  void on_own_hello(Owned& owned, const model::Position& before, model::Instant now);
   void decide_anew(Pending pending, model::Instant now);
   void on_refused_append(Owned& owned, model::Outcome outcome);
   void cover(Owned& owned);
   void stop(const Owned& owned, const apply::Applied& applied);
 
-  void reconcile(Owned& owned);
+  void reconcile(Owned& owned, model::Instant now);
+  void append_hello(Owned& owned, model::Instant now);
   void append_phase(Owned& owned, const model::PollEntry& poll);
   void append(Owned& owned, v1::Record& record);
   void append_tail(Owned& owned, model::Instant now);
-  void expire_parked(model::Instant now);
+  void expire_pending(model::Instant now);
   void begin_checkpoint(model::Instant now);
 
   model::Log& log_;
@@ -169,7 +165,6 @@ class Shard {
   std::vector<std::unique_ptr<Owned>> owned_;
   std::shared_ptr<const model::Directory> directory_ = std::make_shared<model::Directory>();
   boost::unordered_flat_map<PendingKey, Pending> pending_;
-  boost::unordered_flat_set<PendingKey> parked_;  // of pending: those that wait for OPEN or CLOSE
   std::vector<std::pair<ReplySink*, std::vector<Reply>>> replies_;
   std::string head_;  // reused for envelopes
   model::Instant last_checkpoint_;

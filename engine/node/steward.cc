@@ -28,13 +28,7 @@ Steward::Steward(model::Log& log, model::RecordWriter writer, model::BootId node
                  StewardEvents& events)
     : log_(log), writer_(writer), node_id_(node_id), events_(events) {}
 
-void Steward::say_hello(Instant now) {
-  v1::Record record;
-  record.mutable_hello()->set_node(node_id_.bytes.data(), node_id_.bytes.size());
-  fill(*record.mutable_hello()->mutable_tail(), control_.position(), now);
-  hello_counter_ = append(record);
-  last_tail_ = now;
-}
+void Steward::say_hello(Instant now) { append_hello(now); }
 
 // --- The log comes back ------------------------------------------------------------------------
 
@@ -56,7 +50,7 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, In
                             offset.value));
     if (applied.effect == ControlEffect::poll_changed) changed.push_back(applied.poll);
     const bool own = applied.record && applied.record->boot() == writer_.boot().view();
-    if (own && !serving_ && applied.record->counter() == hello_counter_) {
+    if (own && !serving_ && applied.record->has_hello()) {
       serving_ = true;
       events_.serving(model::kControl, before);
     }
@@ -65,6 +59,7 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, In
   }
   last_tail_ = now;
   events_.directory_changed(control_.directory(), changed);
+  for (const auto& tell : std::exchange(behind_delivery_, {})) tell();
 }
 
 void Steward::on_applied(const ControlApplied& applied) {
@@ -73,20 +68,24 @@ void Steward::on_applied(const ControlApplied& applied) {
   if (applied.effect == ControlEffect::poll_changed) on_its_way_.erase(applied.poll);
   if (record.boot() != writer_.boot().view()) return;
   if (record.counter() == barrier_counter_)
-    for (auto& done : std::exchange(behind_barrier_, {})) done();
+    for (auto& done : std::exchange(behind_barrier_, {}))
+      behind_delivery_.push_back(std::move(done));
   const auto found = changes_.find(record.counter());
   if (found == changes_.end()) return;
   auto done = std::move(found->second);
   changes_.erase(found);
   if (record.has_poll_change())
-    return on_own_change(record.poll_change(), applied.effect == ControlEffect::poll_changed,
-                         std::move(done));
+    return behind_delivery_.push_back([this, change = record.poll_change(), done = std::move(done),
+                                       changed = applied.effect == ControlEffect::poll_changed] {
+      on_own_change(change, changed, done);
+    });
   const bool added = applied.effect == ControlEffect::tree_added;
-  done({added ? ChangeOutcome::done : ChangeOutcome::overtaken, nullptr,
-        record.territories().version()});
+  const ChangeResult result{added ? ChangeOutcome::done : ChangeOutcome::overtaken, nullptr,
+                            record.territories().version()};
+  behind_delivery_.push_back([done = std::move(done), result] { done(result); });
 }
 
-void Steward::on_own_change(const v1::PollChange& change, bool changed, ChangeDone done) {
+void Steward::on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done) {
   const auto id = *model::PollId::parse(change.poll());
   if (!changed) {
     const bool creates = change.action() == v1::POLL_ACTION_APPROVED;
@@ -96,7 +95,7 @@ void Steward::on_own_change(const v1::PollChange& change, bool changed, ChangeDo
   if (!entry->was_open && entry->phase != PollPhase::open)
     return finish(id, ChangeOutcome::done, done);
   expect_settled(id);
-  settling_[id].done.push_back(std::move(done));
+  settling_[id].done.push_back(done);
 }
 
 // From now on every partition has to apply OPEN, or CLOSE, before the change is done.
@@ -108,7 +107,7 @@ void Steward::expect_settled(const model::PollId& poll) {
 
 void Steward::settled(model::PartitionId partition, const model::PollId& poll, bool closed) {
   const auto found = settling_.find(poll);
-  if (found == settling_.end() || found->second.close != closed) return;
+  if (found == settling_.end() || (found->second.close && !closed)) return;
   found->second.missing.erase(partition);
   if (!found->second.missing.empty()) return;
   const auto done = std::move(found->second.done);
@@ -193,9 +192,17 @@ void Steward::barrier(std::function<void()> done, Instant now) {
 // --- Time and the log --------------------------------------------------------------------------
 
 void Steward::tick(Instant now) {
-  if (!serving_) return;
+  const auto lost = [&](Instant appended_at) {
+    return now - appended_at >= limits::kRewriteInterval;
+  };
+  if (!serving_) {
+    if (lost(hello_at_)) append_hello(now);
+    return;
+  }
   const auto by_clock = [&](const model::PollEntry& poll, v1::PollAction action) {
-    if (!on_its_way_.insert(poll.definition->id).second) return;
+    const auto [on_its_way, fresh] = on_its_way_.try_emplace(poll.definition->id, now);
+    if (!fresh && !lost(on_its_way->second)) return;
+    on_its_way->second = now;
     append_change({poll.definition->id, action, nullptr, "clock", {}}, nullptr, now);
   };
   for (const auto& [id, poll] : control_.directory()->polls) {
@@ -207,14 +214,26 @@ void Steward::tick(Instant now) {
   }
   const bool wanted =
       !behind_next_barrier_.empty() || now - last_tail_ >= limits::kTailProofInterval;
-  if (wanted && behind_barrier_.empty()) append_noop(now);
+  if (behind_barrier_.empty() ? wanted : lost(barrier_at_)) append_noop(now);
+}
+
+void Steward::append_hello(Instant now) {
+  v1::Record record;
+  record.mutable_hello()->set_node(node_id_.bytes.data(), node_id_.bytes.size());
+  fill(*record.mutable_hello()->mutable_tail(), control_.position(), now);
+  append(record);
+  hello_at_ = now;
+  last_tail_ = now;
 }
 
 void Steward::append_noop(Instant now) {
   v1::Record record;
   fill(*record.mutable_noop()->mutable_tail(), control_.position(), now);
   barrier_counter_ = append(record);
-  behind_barrier_ = std::exchange(behind_next_barrier_, {});
+  std::move(behind_next_barrier_.begin(), behind_next_barrier_.end(),
+            std::back_inserter(behind_barrier_));
+  behind_next_barrier_.clear();
+  barrier_at_ = now;
   last_tail_ = now;
 }
 
@@ -233,6 +252,7 @@ void Steward::flush() {
   }
   // Nothing was taken: what waits for it is told so, or tries again with the next tick.
   on_its_way_.clear();
+  hello_at_ = {};
   for (const auto counter : std::exchange(outgoing_counters_, {}))
     if (auto change = changes_.extract(counter))
       change.mapped()({ChangeOutcome::overloaded, nullptr, 0});

@@ -66,7 +66,8 @@ class Steward {
 
   void say_hello(model::Instant now);
   void deliver(model::Offset first, const model::RecordBatch& records, model::Instant now);
-  // Opens and closes by the clock, gives up nothing: what is due is tried again until it holds.
+  // Opens and closes by the clock, gives up nothing: what is due is tried again until it holds,
+  // and what was lost on its way into the log is written again.
   void tick(model::Instant now);
   void flush();
 
@@ -88,8 +89,9 @@ class Steward {
     std::vector<ChangeDone> done;
   };
 
+  void append_hello(model::Instant now);
   void on_applied(const apply::ControlApplied& applied);
-  void on_own_change(const v1::PollChange& change, bool changed, ChangeDone done);
+  void on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done);
   void expect_settled(const model::PollId& poll);
   void finish(const model::PollId& poll, ChangeOutcome outcome, const ChangeDone& done);
   ChangeOutcome refusal(const PollChangeRequest& request);
@@ -105,13 +107,17 @@ class Steward {
   model::RecordBatch outgoing_;
   std::vector<std::uint64_t> outgoing_counters_;
   bool serving_ = false;
-  std::uint64_t hello_counter_ = 0;
+  model::Instant hello_at_;                      // when HELLO was appended last
   std::map<std::uint64_t, ChangeDone> changes_;  // ours, by counter, appended and not applied
   std::map<model::PollId, Settling> settling_;
-  std::set<model::PollId> on_its_way_;  // opened or closed by the clock, not applied yet
+  // Opened or closed by the clock, and not applied yet: when that was appended.
+  std::map<model::PollId, model::Instant> on_its_way_;
   std::vector<std::function<void()>> behind_next_barrier_;
   std::vector<std::function<void()>> behind_barrier_;
   std::uint64_t barrier_counter_ = 0;
+  model::Instant barrier_at_;
+  // What the records of one delivery led to: done when the directory is published.
+  std::vector<std::function<void()>> behind_delivery_;
   model::Instant last_tail_;
 };
 

@@ -22,6 +22,7 @@ using model::PollNumber;
 using model::VoterKey;
 
 constexpr std::string_view kLogIdKey = "l";
+constexpr std::string_view kCheckpointFile = "checkpoint-";  // before RocksDB takes it over
 
 std::string position_key(PartitionId partition) {
   std::string key = "m";
@@ -104,6 +105,12 @@ Result<std::unique_ptr<IndexStore>> IndexStore::open(const std::filesystem::path
                     "delete the folder, and the next start builds it anew",
                     folder.string(), status.ToString())};
   std::unique_ptr<IndexStore> store(new IndexStore(folder, std::unique_ptr<rocksdb::DB>(raw)));
+  // After a crash a checkpoint's file may have two names, one of them the database's own: writing
+  // the next checkpoint under the other would destroy it.
+  std::vector<std::filesystem::path> left_over;
+  for (const auto& file : std::filesystem::directory_iterator(folder))
+    if (file.path().filename().string().starts_with(kCheckpointFile)) left_over.push_back(file);
+  for (const auto& file : left_over) std::filesystem::remove(file);
   std::string id;
   const auto known = store->db_->Get(rocksdb::ReadOptions(), std::string(kLogIdKey), &id);
   rocksdb::WriteOptions synced;
@@ -171,7 +178,7 @@ std::uint64_t IndexStore::count_voters(PartitionId partition, PollNumber poll) c
 }
 
 std::string IndexStore::next_file() {
-  return (folder_ / fmt::format("checkpoint-{}.sst", ++files_)).string();
+  return (folder_ / fmt::format("{}{}.sst", kCheckpointFile, ++files_)).string();
 }
 
 // --- The index of one shard --------------------------------------------------------------------

@@ -40,8 +40,9 @@ bool belongs_to(const rocksdb::Iterator& at, PartitionId partition) {
          get_big_endian<std::uint16_t>(at.key().ToStringView()) == partition.value;
 }
 
-rocksdb::Options log_options() {
+rocksdb::Options log_options(rocksdb::Env* env) {
   rocksdb::Options options;
+  if (env) options.env = env;
   options.create_if_missing = true;
   // The default opens after silently dropping acknowledged groups behind a damaged one; this mode
   // forgives only a torn last write, which was never acknowledged.
@@ -81,14 +82,18 @@ model::LogId random_log_id() {
 }  // namespace
 
 Result<std::unique_ptr<EmbeddedLog>> EmbeddedLog::open(EmbeddedLogOptions options) {
-  const auto free = std::filesystem::space(options.folder.parent_path()).available;
+  const auto parent = std::filesystem::absolute(options.folder).parent_path();
+  std::error_code error;
+  const auto free = std::filesystem::space(parent, error).available;
+  if (error)
+    return Fault{fmt::format("{} cannot be looked at: {}", parent.string(), error.message())};
   if (free < options.disk_reserve_bytes)
-    return Fault{fmt::format(
-        "{} has {} MiB free, and {} MiB are to be kept in reserve: make room, "
-        "or lower --disk-reserve-mib",
-        options.folder.parent_path().string(), free >> 20, options.disk_reserve_bytes >> 20)};
+    return Fault{
+        fmt::format("{} has {} MiB free, and {} MiB are to be kept in reserve: make room, "
+                    "or lower --disk-reserve-mib",
+                    parent.string(), free >> 20, options.disk_reserve_bytes >> 20)};
   rocksdb::DB* raw = nullptr;
-  const auto status = rocksdb::DB::Open(log_options(), options.folder.string(), &raw);
+  const auto status = rocksdb::DB::Open(log_options(options.env), options.folder.string(), &raw);
   if (!status.ok())
     return Fault{
         fmt::format("the log in {} does not open: {}", options.folder.string(), status.ToString())};
@@ -164,7 +169,8 @@ Result<void> EmbeddedLog::find_ends() {
         s == partitions_ ? model::kControl : PartitionId{static_cast<std::uint16_t>(s)};
     at->SeekForPrev(group_key(partition, {std::numeric_limits<std::uint64_t>::max()}));
     std::uint64_t expected_end = 0;
-    for (int groups = 0; groups < 2 && belongs_to(*at, partition); ++groups, at->Prev()) {
+    int groups = 0;
+    for (; groups < 2 && belongs_to(*at, partition); ++groups, at->Prev()) {
       const auto batch = RecordBatch::adopt(at->value().ToString());
       const auto first = first_offset(at->key().ToStringView());
       const auto end = first.plus(batch.count()).value;
@@ -176,6 +182,11 @@ Result<void> EmbeddedLog::find_ends() {
       if (groups == 0) ends_[s] = end;
       expected_end = first.value;
     }
+    if (groups == 0 || (groups == 1 && expected_end != 0))
+      return Fault{
+          fmt::format("partition {} of the log in {} lacks its first records: restore the log "
+                      "from a copy",
+                      partition.value, options_.folder.string())};
     if (!at->status().ok())
       return Fault{fmt::format("the log in {} cannot be read: {}", options_.folder.string(),
                                at->status().ToString())};

@@ -28,7 +28,8 @@
 
 namespace rocksdb {
 class DB;
-}
+class Env;
+}  // namespace rocksdb
 
 namespace veche::storage {
 
@@ -42,6 +43,8 @@ struct EmbeddedLogOptions {
   std::uint64_t disk_reserve_bytes = limits::kDiskReserveBytes;
   // Called once, from the committer thread, when a write failed; should not return.
   std::function<void(const std::string& why)> on_fatal;
+  // The file system under the log; null: the machine's. Outlives the log.
+  rocksdb::Env* env = nullptr;
 };
 
 class EmbeddedLog final : public model::Log {

@@ -1,0 +1,27 @@
+// The tallies of a poll as its partitions had them at one moment: what publish works on.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/model/directory.h"
+#include "engine/model/ids.h"
+#include "engine/model/tally.h"
+
+namespace veche::node {
+
+struct PartialTally {
+  model::PartitionId partition;
+  model::Position position;
+  std::uint64_t changes = 0;
+  bool closed = false;
+  std::optional<model::Tally> tally;  // none: OPEN is not applied here
+};
+
+struct Collected {
+  std::shared_ptr<const model::PollEntry> poll;
+  std::vector<PartialTally> partials;  // by partition
+};
+
+}  // namespace veche::node

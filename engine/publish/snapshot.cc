@@ -1,0 +1,138 @@
+#include "engine/publish/snapshot.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "engine/model/assert.h"
+
+namespace veche::publish {
+namespace {
+
+using Row = std::vector<std::uint64_t>;
+
+void add(Row& sum, std::span<const std::uint64_t> row) {
+  for (std::size_t i = 0; i < row.size(); ++i) sum[i] += row[i];
+}
+
+std::optional<Hidden> hidden(const model::PollEntry& poll, Viewer viewer, bool is_final) {
+  switch (poll.definition->visibility) {
+    case model::Visibility::public_live:
+      return std::nullopt;
+    case model::Visibility::after_vote:
+      if (is_final || viewer == Viewer::voter) return std::nullopt;
+      return Hidden{"the voter has voted"};
+    case model::Visibility::after_close:
+      if (is_final) return std::nullopt;
+      return Hidden{"the poll is closed"};
+    case model::Visibility::after_certification:
+      return Hidden{"the result is certified"};
+  }
+  return Hidden{"never"};
+}
+
+// The number of changes, for people and for order; the hash, because two gatherings may have as
+// many changes in other partitions.
+std::string version_of(const std::vector<node::PartialTally>& partials, model::PollPhase phase) {
+  std::uint64_t changes = 0;
+  std::vector<std::uint64_t> each{static_cast<std::uint64_t>(phase)};
+  for (const auto& partial : partials) {
+    changes += partial.changes;
+    each.push_back(partial.changes);
+  }
+  const auto hash = XXH3_64bits(each.data(), each.size() * sizeof each[0]);
+  return fmt::format("{}-{:08x}", changes, static_cast<std::uint32_t>(hash));
+}
+
+// Which nodes a reader is shown: all of the targets, whatever else has ballots, and the way up.
+std::vector<bool> shown_nodes(const model::PollEntry& poll, const std::vector<Row>& own) {
+  const auto& tree = *poll.tree;
+  std::vector<bool> shown(tree.size());
+  for (const auto& target : poll.definition->targets) {
+    const auto* code = std::get_if<model::TerritoryCode>(&target);
+    const auto place = code ? tree.find(*code) : std::nullopt;
+    if (place) std::fill(shown.begin() + *place, shown.begin() + tree[*place].end, true);
+  }
+  for (auto place = static_cast<model::TerritoryIndex>(tree.size()); place-- > 0;) {
+    if (!own[place].empty()) shown[place] = true;
+    if (shown[place] && tree[place].parent) shown[*tree[place].parent] = true;
+  }
+  return shown;
+}
+
+void add_territories(const model::PollEntry& poll, const model::Tally& tally, Snapshot& snapshot) {
+  const auto& tree = *poll.tree;
+  std::vector<Row> own(tree.size());
+  std::vector<TerritoryCounts> elsewhere;
+  for (std::size_t i = 0; i < tally.territories().size(); ++i) {
+    const auto row = tally.row(i);
+    if (const auto place = tree.find(tally.territories()[i]))
+      own[*place].assign(row.begin(), row.end());
+    else
+      elsewhere.push_back({tally.territories()[i], {}, {}, 0, std::nullopt, row[0],
+                           Row(row.begin(), row.end())});
+  }
+  const auto shown = shown_nodes(poll, own);
+  // A parent comes before its children, so going backwards every node is whole when it is added
+  // to its parent.
+  std::vector<Row> below(tree.size(), Row());
+  for (auto place = static_cast<model::TerritoryIndex>(tree.size()); place-- > 0;) {
+    if (!shown[place]) continue;
+    auto& sum = below[place];
+    sum.resize(snapshot.shape.width());
+    add(sum, own[place]);
+    const auto parent = tree[place].parent;
+    if (!parent) continue;
+    below[*parent].resize(snapshot.shape.width());
+    add(below[*parent], sum);
+  }
+  for (model::TerritoryIndex place = 0; place < tree.size(); ++place) {
+    if (!shown[place]) continue;
+    const auto& node = tree[place];
+    snapshot.territories.push_back(
+        {node.code, node.name, node.kind, node.level,
+         node.parent ? std::optional(tree[*node.parent].code) : std::nullopt,
+         own[place].empty() ? 0 : own[place][0], std::move(below[place])});
+  }
+  for (auto& row : elsewhere) snapshot.territories.push_back(std::move(row));
+}
+
+// What every reader relies on; a wrong sum must never leave the process.
+void check_sums(const Snapshot& snapshot) {
+  Row roots(snapshot.shape.width());
+  for (const auto& territory : snapshot.territories)
+    if (!territory.parent) add(roots, territory.counts);
+  VECHE_ASSERT(roots == snapshot.counts, "the roots of a snapshot add up to its total");
+}
+
+}  // namespace
+
+Published publish(const node::Collected& collected, Viewer viewer, model::Instant as_of) {
+  const auto& poll = *collected.poll;
+  const auto& partials = collected.partials;
+  const bool is_final =
+      !partials.empty() && std::all_of(partials.begin(), partials.end(),
+                                       [](const auto& partial) { return partial.closed; });
+  if (const auto reason = hidden(poll, viewer, is_final)) return *reason;
+
+  model::Tally tally(*poll.definition);
+  Snapshot snapshot{.poll = collected.poll,
+                    .version = version_of(partials, poll.phase),
+                    .as_of = as_of,
+                    .positions = {},
+                    .is_final = is_final,
+                    .shape = tally.shape(),
+                    .counts = Row(tally.shape().width()),
+                    .territories = {}};
+  for (const auto& partial : partials) {
+    snapshot.positions.push_back(partial.position);
+    if (partial.tally) tally.merge(*partial.tally);
+  }
+  for (std::size_t i = 0; i < tally.territories().size(); ++i) add(snapshot.counts, tally.row(i));
+  add_territories(poll, tally, snapshot);
+  check_sums(snapshot);
+  return snapshot;
+}
+
+}  // namespace veche::publish

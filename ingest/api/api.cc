@@ -1,0 +1,173 @@
+#include "ingest/api/api.h"
+
+#include <fmt/format.h>
+
+#include "engine/model/limits.h"
+#include "ingest/http/problem.h"
+#include "ingest/wire/content_coding.h"
+
+namespace veche::api {
+namespace {
+
+using http::Admission;
+using model::Outcome;
+
+// The media type alone, without parameters.
+bool is_media_type(std::string_view content_type, std::string_view wanted) {
+  return content_type.substr(0, content_type.find(';')).starts_with(wanted) &&
+         content_type.substr(0, content_type.find_first_of("; ")).size() == wanted.size();
+}
+
+struct BodyRule {
+  std::string_view media_type;
+  std::size_t limit_bytes;
+  bool may_be_coded;
+};
+
+// Routes without a rule take no body.
+std::optional<BodyRule> body_rule(RouteId route) {
+  switch (route) {
+    case RouteId::post_ballot:
+      return BodyRule{"application/json", limits::kBallotBodyBytes, false};
+    case RouteId::post_batch:
+      return BodyRule{"application/x-ndjson", limits::kBatchBodyBytes, true};
+    case RouteId::create_poll:
+    case RouteId::change_poll:
+      return BodyRule{"application/json", limits::kPollBodyBytes, false};
+    case RouteId::put_territories:
+      return BodyRule{"text/csv", limits::kTreeBodyBytes, false};
+    default:
+      return std::nullopt;
+  }
+}
+
+// Routes that must be answered whatever state the node is in.
+bool is_health(RouteId route) {
+  return route == RouteId::livez || route == RouteId::readyz || route == RouteId::version ||
+         route == RouteId::openapi;
+}
+
+http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
+
+}  // namespace
+
+Api::Api(App& app, http::Worker& worker)
+    : local_(app, worker),
+      ballots_(local_),
+      polls_(local_),
+      results_(local_),
+      territories_(local_) {}
+
+Admission Api::head(const http::RequestHead& head) {
+  const auto found = match(head.method, head.path);
+  if (!found.route) {
+    if (found.allow.empty())
+      return Admission::refuse(http::kNoRoute,
+                               http::problem(404, "not-found", "There is no such page."));
+    auto response = http::problem(405, "method-not-allowed", "See the Allow header.");
+    response.with(http::Header::allow, found.allow);
+    return Admission::refuse(http::kNoRoute, std::move(response));
+  }
+  if (auto refused = refuse(*found.route, head))
+    return Admission::refuse(tag(*found.route), std::move(*refused));
+  const auto rule = body_rule(*found.route);
+  return Admission::accept(tag(*found.route), rule ? rule->limit_bytes : 0);
+}
+
+// What can be said before the body is read; an overload above all.
+std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead& head) const {
+  const auto language = wire::language(head.accept_language);
+  if (!is_health(route)) {
+    if (local_.app.draining()) return refusal(Outcome::draining, language);
+    if (!local_.app.node.ready()) return refusal(Outcome::starting, language);
+  }
+  const auto rule = body_rule(route);
+  if (!rule) return std::nullopt;
+  if (!is_media_type(head.content_type, rule->media_type))
+    return http::problem(415, "wrong-media-type",
+                         fmt::format("Send Content-Type: {}.", rule->media_type));
+  const auto coding = wire::coding(head.content_encoding);
+  if (coding == wire::Coding::unknown ||
+      (coding != wire::Coding::identity && !rule->may_be_coded))
+    return http::problem(415, "wrong-content-coding",
+                         rule->may_be_coded ? "Send gzip, zstd, or no Content-Encoding."
+                                            : "Send no Content-Encoding.");
+  if (route == RouteId::post_ballot && !local_.app.node.has_room())
+    return refusal(Outcome::overloaded, language);
+  if (route == RouteId::post_batch && !ballots_.has_room_for_batch())
+    return refusal(Outcome::overloaded, language);
+  return std::nullopt;
+}
+
+void Api::handle(const http::Request& request, http::Responder responder) {
+  const auto found = match(request.head.method, request.head.path);
+  const auto& parameter = found.parameters;
+  switch (*found.route) {
+    case RouteId::post_ballot:
+      return ballots_.post_ballot(request, parameter[0], responder);
+    case RouteId::post_batch:
+      return ballots_.post_batch(request, responder);
+    case RouteId::get_receipt:
+      return results_.receipt(parameter[0], parameter[1], responder);
+    case RouteId::list_polls:
+      return polls_.list(request, responder);
+    case RouteId::create_poll:
+      return polls_.create(request, responder);
+    case RouteId::show_poll:
+      return polls_.show(parameter[0], responder);
+    case RouteId::change_poll:
+      return polls_.transition(request, parameter[0], responder);
+    case RouteId::results:
+      return results_.results(request, parameter[0],
+                              request.head.accept.starts_with("text/csv") ? Results::Format::csv
+                                                                          : Results::Format::json,
+                              responder);
+    case RouteId::results_json:
+      return results_.results(request, parameter[0], Results::Format::json, responder);
+    case RouteId::results_csv:
+      return results_.results(request, parameter[0], Results::Format::csv, responder);
+    case RouteId::get_territories:
+      return territories_.get(request, responder);
+    case RouteId::put_territories:
+      return territories_.put(request, responder);
+    case RouteId::livez:
+      return responder.send(json_response(200, R"({"status":"alive"})"));
+    case RouteId::readyz:
+      if (local_.app.draining())
+        return responder.send(refusal(Outcome::draining, wire::Language::en));
+      if (!local_.app.node.ready())
+        return responder.send(refusal(Outcome::starting, wire::Language::en));
+      return responder.send(json_response(200, R"({"status":"ready"})"));
+    case RouteId::version:
+      return responder.send(json_response(
+          200, fmt::format(R"({{"name":"veche","version":"{}"}})", VECHE_VERSION)));
+    case RouteId::openapi:
+      return responder.send(json_response(200, std::string(kOpenApi)));
+    case RouteId::metrics:
+      break;
+  }
+  responder.send(http::problem(404, "not-found", "There is no such page."));
+}
+
+http::Response Api::on_deadline(http::Route) {
+  return refusal(Outcome::outcome_unknown, wire::Language::en);
+}
+
+Admission MetricsApi::head(const http::RequestHead& head) {
+  constexpr auto kTag = static_cast<http::Route>(RouteId::metrics);
+  const bool known = head.path == "/metrics" &&
+                     (head.method == http::Method::get || head.method == http::Method::head);
+  if (!known)
+    return Admission::refuse(kTag, http::problem(404, "not-found", "Here is GET /metrics alone."));
+  return Admission::accept(kTag, 0);
+}
+
+void MetricsApi::handle(const http::Request&, http::Responder responder) {
+  responder.send({200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(facts_()), {}});
+}
+
+http::Response MetricsApi::on_deadline(http::Route) {
+  return http::unavailable("overloaded", "The metrics could not be gathered in time.");
+}
+
+}  // namespace veche::api

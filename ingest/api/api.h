@@ -1,0 +1,52 @@
+// The HTTP interface as one handler for each thread: admission by the head, then dispatch.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "ingest/api/app.h"
+#include "ingest/api/ballots.h"
+#include "ingest/api/polls.h"
+#include "ingest/api/results.h"
+#include "ingest/api/routes.h"
+#include "ingest/api/territories.h"
+
+namespace veche::api {
+
+// The document behind /openapi.json.
+extern const std::string_view kOpenApi;
+
+class Api final : public http::Handler {
+ public:
+  Api(App& app, http::Worker& worker);
+
+  http::Admission head(const http::RequestHead& head) override;
+  void handle(const http::Request& request, http::Responder responder) override;
+  http::Response on_deadline(http::Route route) override;
+
+ private:
+  std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head) const;
+
+  Local local_;
+  Ballots ballots_;
+  Polls polls_;
+  Results results_;
+  Territories territories_;
+};
+
+// The listener of the operator: /metrics and nothing else.
+class MetricsApi final : public http::Handler {
+ public:
+  MetricsApi(Metrics& metrics, std::function<EngineFacts()> facts)
+      : metrics_(metrics), facts_(std::move(facts)) {}
+
+  http::Admission head(const http::RequestHead& head) override;
+  void handle(const http::Request& request, http::Responder responder) override;
+  http::Response on_deadline(http::Route route) override;
+
+ private:
+  Metrics& metrics_;
+  const std::function<EngineFacts()> facts_;
+};
+
+}  // namespace veche::api

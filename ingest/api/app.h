@@ -1,0 +1,83 @@
+// What all handlers share, and what each HTTP thread keeps for itself.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+
+#include "engine/model/directory.h"
+#include "engine/node/node.h"
+#include "ingest/api/metrics.h"
+#include "ingest/auth/jwks.h"
+#include "ingest/auth/verifier.h"
+#include "ingest/auth/voter.h"
+#include "ingest/http/handler.h"
+#include "ingest/http/worker.h"
+#include "ingest/wire/outcome.h"
+
+namespace veche::api {
+
+// Shared by all HTTP threads. The node outlives it.
+class App {
+ public:
+  App(node::Node& engine, auth::VoterSecret secret, std::shared_ptr<const auth::KeySet> keys,
+      Metrics& counted)
+      : node(engine), voter_secret(std::move(secret)), metrics(counted), keys_(std::move(keys)) {}
+
+  // Tokens are checked with the new keys from the next request on.
+  void replace_keys(std::shared_ptr<const auth::KeySet> keys) {
+    keys_.store(std::move(keys));
+    keys_version_.fetch_add(1, std::memory_order_release);
+  }
+  std::shared_ptr<const auth::KeySet> keys() const { return keys_.load(); }
+  std::uint64_t keys_version() const { return keys_version_.load(std::memory_order_acquire); }
+
+  // New requests are refused from now on; those that were taken are answered.
+  void start_draining() { draining_.store(true, std::memory_order_release); }
+  bool draining() const { return draining_.load(std::memory_order_acquire); }
+
+  node::Node& node;
+  const auth::VoterSecret voter_secret;
+  Metrics& metrics;
+
+ private:
+  std::atomic<std::shared_ptr<const auth::KeySet>> keys_;
+  std::atomic<std::uint64_t> keys_version_{1};
+  std::atomic<bool> draining_{false};
+};
+
+// Of one HTTP thread: caches of what the App has, and tools that are not shared.
+class Local {
+ public:
+  Local(App& shared, http::Worker& own) : app(shared), worker(own) {}
+
+  auth::Verifier& verifier();
+  const model::Directory& directory();
+  auth::PollSecret& secret_of(const model::PollId& poll);
+
+  App& app;
+  http::Worker& worker;
+
+ private:
+  std::unique_ptr<auth::Verifier> verifier_;
+  std::uint64_t keys_version_ = 0;
+  std::shared_ptr<const model::Directory> directory_;
+  std::uint64_t directory_version_ = 0;
+  std::unordered_map<model::PollId, auth::PollSecret> secrets_;
+};
+
+std::chrono::sys_seconds now_seconds();
+
+// What follows "Bearer ", or nothing.
+std::string_view bearer(std::string_view authorization);
+
+// The refusals that more than one route gives.
+http::Response refusal(model::Outcome outcome, wire::Language language);
+http::Response refusal(const auth::TokenRefusal& token);
+http::Response json_response(std::uint16_t status, std::string body);
+
+}  // namespace veche::api

@@ -1,0 +1,367 @@
+#include "ingest/api/ballots.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "engine/model/csv.h"
+#include "engine/model/limits.h"
+#include "engine/model/record.h"
+#include "ingest/auth/base64url.h"
+#include "ingest/auth/digest.h"
+#include "ingest/http/problem.h"
+#include "ingest/wire/content_coding.h"
+
+namespace veche::api {
+namespace {
+
+using model::Outcome;
+using model::PollPhase;
+
+std::uint32_t unix_hour() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::hours>(now).count());
+}
+
+std::vector<http::BodyError> body_errors(const std::vector<model::DocumentFault>& faults) {
+  std::vector<http::BodyError> errors;
+  for (const auto& fault : faults) errors.push_back({fault.pointer, fault.code, fault.detail});
+  return errors;
+}
+
+bool is_counted(Outcome outcome) {
+  return outcome == Outcome::accepted || outcome == Outcome::recorded;
+}
+
+}  // namespace
+
+// --- One ballot --------------------------------------------------------------------------------
+
+void Ballots::post_ballot(const http::Request& request, std::string_view poll,
+                          http::Responder responder) {
+  const auto language = wire::language(request.head.accept_language);
+  const auto claims =
+      local_.verifier().verify_vote(bearer(request.head.authorization), now_seconds());
+  if (!claims) return responder.send(refusal(claims.error()));
+  const auto id = model::PollId::parse(poll);
+  if (!id) return responder.send(refusal(Outcome::unknown_poll, language));
+  if (claims->poll != *id)
+    return responder.send(http::problem(403, "poll-mismatch", "The token is for another poll."));
+  Cast cast{claims->poll,
+            local_.secret_of(claims->poll).voter_key(claims->sub),
+            claims->territory,
+            {claims->addrs.begin(), claims->addrs.end()},
+            claims->level};
+  cast_single(std::move(cast), std::string(request.body), responder, language, false);
+}
+
+void Ballots::cast_single(Cast cast, std::string body, http::Responder responder,
+                          wire::Language language, bool behind_barrier) {
+  const auto answers = reader_.read(body);
+  if (!answers) return responder.send(http::problem(400, "malformed", answers.error().message));
+  auto decision = decide(cast, **answers, behind_barrier);
+  if (decision.needs_barrier) {
+    auto again = [this, cast = std::move(cast), body = std::move(body), responder, language] {
+      local_.app.node.release(1);
+      cast_single(cast, body, responder, language, true);
+    };
+    if (!local_.app.node.reserve(1)) return responder.send(refusal(Outcome::overloaded, language));
+    return local_.app.node.barrier([&worker = local_.worker, again = std::move(again)]() mutable {
+      worker.post(std::move(again));
+    });
+  }
+  Waiting waiting{responder, nullptr, 0, cast.poll, language, std::move(decision.faults)};
+  if (decision.outcome) return answer_single(waiting, *decision.outcome, {});
+  if (!local_.app.node.reserve(1)) return answer_single(waiting, Outcome::overloaded, {});
+  send(std::move(decision.request), std::move(waiting));
+}
+
+// A definite "no" about the poll itself is given behind a barrier only: until then somebody else
+// may have opened it.
+Ballots::Decision Ballots::decide(const Cast& cast, const model::NamedAnswers& answers,
+                                  bool behind_barrier) {
+  Decision decision;
+  const auto poll = local_.directory().find(cast.poll);
+  const bool never_opened = !poll || poll->phase == PollPhase::scheduled ||
+                            (poll->phase == PollPhase::cancelled && !poll->was_open);
+  if (never_opened) {
+    decision.needs_barrier = !behind_barrier;
+    decision.outcome = !poll                                 ? Outcome::unknown_poll
+                       : poll->phase == PollPhase::scheduled ? Outcome::poll_not_open
+                                                             : Outcome::poll_cancelled;
+    return decision;
+  }
+  auto judgement = admit::judge(*poll, {cast.territory, cast.addresses, cast.level}, answers);
+  auto& request = decision.request;
+  request.poll = cast.poll;
+  request.voter = cast.voter;
+  request.refusal = judgement.refusal;
+  request.reply_to = this;
+  if (judgement.faults.empty()) {
+    const auto canonical = model::serialize(judgement.answers);
+    request.digest = auth::digest_of(cast.poll, canonical);
+    request.ballot = model::serialize_ballot(cast.poll, cast.voter, cast.territory, cast.level,
+                                             canonical, *request.digest, unix_hour());
+  }
+  decision.faults = std::move(judgement.faults);
+  return decision;
+}
+
+void Ballots::answer_single(const Waiting& waiting, Outcome outcome, std::string receipt) {
+  local_.app.metrics.count(outcome);
+  const auto text = wire::describe(outcome, waiting.language);
+  if (is_counted(outcome))
+    return waiting.responder->send(
+        json_response(text.status, fmt::format(R"({{"outcome":"{}","poll":"{}","receipt":"{}"}})",
+                                               text.code, waiting.poll.view(), receipt)));
+  if (outcome != Outcome::invalid_answer)
+    return waiting.responder->send(refusal(outcome, waiting.language));
+  const auto errors = body_errors(waiting.faults);
+  waiting.responder->send(http::problem(text.status, text.code, text.detail, errors));
+}
+
+// --- Batches -----------------------------------------------------------------------------------
+
+void Ballots::post_batch(const http::Request& request, http::Responder responder) {
+  const auto claims =
+      local_.verifier().verify_batch(bearer(request.head.authorization), now_seconds());
+  if (!claims) return responder.send(refusal(claims.error()));
+  decoded_.clear();
+  switch (wire::decode(wire::coding(request.head.content_encoding), request.body,
+                       limits::kBatchBodyBytes, decoded_)) {
+    case wire::Decoding::done:
+      break;
+    case wire::Decoding::too_large:
+      return responder.send(http::problem(
+          413, "too-large",
+          fmt::format("At most {} bytes after decompression.", limits::kBatchBodyBytes)));
+    case wire::Decoding::broken:
+      return responder.send(
+          http::problem(400, "malformed", "The body is not what Content-Encoding says."));
+  }
+  if (auto refused = refuse_batch(*claims, decoded_)) return responder.send(std::move(*refused));
+  const auto language = wire::language(request.head.accept_language);
+  if (!local_.app.node.reserve(claims->lines))
+    return responder.send(refusal(Outcome::overloaded, language));
+  const auto detail = request.head.query("detail");
+  auto batch = std::make_shared<Batch>(
+      Batch{responder, language, detail == "all", claims->lines, claims->lines,
+            std::vector<Line>(claims->lines), {}});
+  ++batches_;
+  read_lines(batch, *claims, decoded_);
+}
+
+// The token speaks for exactly this body.
+std::optional<http::Response> Ballots::refuse_batch(const auth::BatchClaims& claims,
+                                                    std::string_view body) {
+  const auto no = [](const char* why) { return refusal({auth::TokenError::kInvalid, why}); };
+  if (auth::sha256(body) != claims.body_sha256) return no("the token is for another body");
+  auto lines = static_cast<std::size_t>(std::count(body.begin(), body.end(), '\n'));
+  if (!body.empty() && !body.ends_with('\n')) ++lines;
+  if (lines > limits::kBatchLines)
+    return http::problem(413, "too-large",
+                         fmt::format("A batch has at most {} lines.", limits::kBatchLines));
+  if (lines != claims.lines) return no("the token is for another number of lines");
+  return std::nullopt;
+}
+
+void Ballots::read_lines(const std::shared_ptr<Batch>& batch, const auth::BatchClaims& claims,
+                         std::string_view body) {
+  for (std::size_t number = 0; number < claims.lines; ++number) {
+    auto line = body.substr(0, body.find('\n'));
+    body.remove_prefix(std::min(line.size() + 1, body.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    cast_line(batch, number, line, *claims.limits, false);
+  }
+  if (!batch->behind_barrier.empty()) resume_lines(batch, claims.limits);
+  flush();
+}
+
+// Lines about polls that this node does not know as open: decided once more behind one barrier.
+void Ballots::resume_lines(const std::shared_ptr<Batch>& batch,
+                           std::shared_ptr<const auth::BatchLimits> gateway) {
+  auto again = [this, batch, gateway = std::move(gateway)] {
+    for (const auto& [number, text] : std::exchange(batch->behind_barrier, {}))
+      cast_line(batch, number, text, *gateway, true);
+  };
+  local_.app.node.barrier([&worker = local_.worker, again = std::move(again)]() mutable {
+    worker.post(std::move(again));
+  });
+}
+
+void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
+                        std::string_view text, const auth::BatchLimits& gateway,
+                        bool behind_barrier) {
+  auto& result = batch->lines[number];
+  const auto refuse = [&](Line line) {
+    result = std::move(line);
+    local_.app.node.release(1);
+    line_done(batch);
+  };
+  if (text.size() > limits::kBatchLineBytes)
+    return refuse({Outcome::invalid_answer, 413, "too-large",
+                   fmt::format("A line has at most {} bytes.", limits::kBatchLineBytes),
+                   {}});
+  const auto line = reader_.read_line(text);
+  if (!line)
+    return refuse({Outcome::invalid_answer, 400, "malformed", line.error().message, {}});
+  Line refused;
+  const auto cast = line_cast(**line, gateway, refused);
+  if (!cast) return refuse(std::move(refused));
+  auto decision = decide(*cast, (*line)->answers, behind_barrier);
+  if (decision.needs_barrier) {
+    batch->behind_barrier.emplace_back(number, text);
+    return;
+  }
+  if (decision.outcome) {
+    local_.app.metrics.count(*decision.outcome);
+    return refuse({*decision.outcome, 0, {}, {}, {}});
+  }
+  send(std::move(decision.request),
+       {std::nullopt, batch, number, cast->poll, batch->language, std::move(decision.faults)});
+}
+
+// Who votes by this line: by the voter's own token, or by the gateway's word within its limits.
+std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
+                                                const auth::BatchLimits& gateway, Line& refused) {
+  const auto no = [&](std::uint16_t status, std::string_view code, std::string detail) {
+    refused = {Outcome::invalid_answer, status, code, std::move(detail), {}};
+    return std::nullopt;
+  };
+  if (!line.token.empty()) {
+    const auto claims = local_.verifier().verify_vote(line.token, now_seconds());
+    if (!claims)
+      return no(401,
+                claims.error().error == auth::TokenError::kExpired ? "token-expired"
+                                                                   : "token-invalid",
+                claims.error().reason);
+    return Cast{claims->poll,
+                local_.secret_of(claims->poll).voter_key(claims->sub),
+                claims->territory,
+                {claims->addrs.begin(), claims->addrs.end()},
+                claims->level};
+  }
+  Cast cast;
+  const auto poll = model::PollId::parse(line.poll);
+  const auto territory = model::TerritoryCode::parse(line.territory);
+  const auto sub = auth::base64url_decode_exactly<32>(line.voter);
+  if (!poll) return no(404, "unknown-poll", "There is no such poll.");
+  if (!territory || line.level < limits::kMinLevel || line.level > limits::kMaxLevel ||
+      !sub)
+    return no(400, "malformed",
+              "voter is 43 letters of base64url, territory a code, level 1, 2 or 3");
+  for (const auto text : line.addresses) {
+    const auto address = model::AddressCode::parse(text);
+    if (!address) return no(400, "malformed", "an addr is no address code");
+    cast.addresses.push_back(*address);
+  }
+  if (!gateway.polls.empty() &&
+      std::find(gateway.polls.begin(), gateway.polls.end(), *poll) == gateway.polls.end())
+    return no(403, "poll-mismatch", "The gateway's key is not for this poll.");
+  const auto entry = local_.directory().find(*poll);
+  const bool within =
+      gateway.territories.empty() || !entry ||
+      std::any_of(gateway.territories.begin(), gateway.territories.end(), [&](const auto& allowed) {
+        return entry->tree->is_within(*territory, allowed);
+      });
+  if (!within) return no(403, "not-eligible", "The gateway's key is not for this territory.");
+  cast.poll = *poll;
+  cast.voter = local_.secret_of(*poll).voter_key(*sub);
+  cast.territory = *territory;
+  cast.level = static_cast<std::uint8_t>(line.level);
+  return cast;
+}
+
+void Ballots::line_done(const std::shared_ptr<Batch>& batch) {
+  if (--batch->missing > 0) return;
+  --batches_;
+  answer_batch(*batch);
+}
+
+void Ballots::answer_batch(const Batch& batch) {
+  namespace json = boost::json;
+  std::size_t accepted = 0, recorded = 0, unknown = 0;
+  json::array items;
+  std::string all;
+  for (std::size_t i = 0; i < batch.lines.size(); ++i) {
+    const auto& line = batch.lines[i];
+    const auto text = wire::describe(line.outcome, batch.language);
+    const auto status = line.status != 0 ? line.status : text.status;
+    const auto code = line.status != 0 ? line.code : text.code;
+    accepted += status == 201;
+    recorded += status == 200;
+    unknown += status == 503;
+    if (is_counted(line.outcome) && !batch.detail_all) continue;
+    json::object item{{"line", i + 1}, {"status", status}};
+    item[is_counted(line.outcome) ? "outcome" : "code"] = json::string(code);
+    if (!line.receipt.empty()) item["receipt"] = line.receipt;
+    if (!line.detail.empty()) item["detail"] = line.detail;
+    if (batch.detail_all)
+      all += json::serialize(item) + '\n';
+    else
+      items.push_back(std::move(item));
+  }
+  if (batch.detail_all)
+    return batch.responder.send({200, "application/x-ndjson", std::move(all), {}});
+  const auto lines = batch.lines.size();
+  batch.responder.send(
+      json_response(200, json::serialize(json::object{
+                             {"lines", lines},
+                             {"accepted", accepted},
+                             {"recorded", recorded},
+                             {"rejected", lines - accepted - recorded - unknown},
+                             {"unknown", unknown},
+                             {"items", std::move(items)}})));
+}
+
+// --- To the engine and back --------------------------------------------------------------------
+
+void Ballots::send(node::BallotRequest request, Waiting waiting) {
+  if (free_tickets_.empty()) {
+    free_tickets_.push_back(waiting_.size());
+    waiting_.emplace_back();
+  }
+  request.ticket = free_tickets_.back();
+  free_tickets_.pop_back();
+  waiting_[request.ticket] = std::move(waiting);
+  // The first of a round asks for one flush behind everything that is ready now.
+  if (outgoing_.empty()) local_.worker.post([this] { flush(); });
+  outgoing_.push_back(std::move(request));
+}
+
+void Ballots::flush() {
+  if (!outgoing_.empty()) local_.app.node.submit(std::exchange(outgoing_, {}));
+}
+
+void Ballots::deliver(std::vector<node::Reply> replies) {
+  local_.worker.post([this, replies = std::move(replies)] { on_replies(replies); });
+}
+
+void Ballots::on_replies(const std::vector<node::Reply>& replies) {
+  for (const auto& reply : replies) {
+    const auto waiting = take_waiting(reply.ticket);
+    std::string receipt;
+    if (is_counted(reply.outcome))
+      receipt = local_.secret_of(waiting.poll).receipt(reply.partition, reply.offset);
+    if (!waiting.batch) {
+      answer_single(waiting, reply.outcome, std::move(receipt));
+      continue;
+    }
+    local_.app.metrics.count(reply.outcome);
+    auto& line = waiting.batch->lines[waiting.line];
+    line.outcome = reply.outcome;
+    line.receipt = std::move(receipt);
+    if (reply.outcome == Outcome::invalid_answer && !waiting.faults.empty())
+      line.detail =
+          fmt::format("{}: {}", waiting.faults[0].pointer, waiting.faults[0].detail);
+    line_done(waiting.batch);
+  }
+}
+
+Ballots::Waiting Ballots::take_waiting(std::uint64_t ticket) {
+  free_tickets_.push_back(ticket);
+  return std::exchange(waiting_[ticket], Waiting());
+}
+
+}  // namespace veche::api

@@ -1,0 +1,114 @@
+#include "ingest/api/results.h"
+
+#include <fmt/format.h>
+
+#include "engine/model/csv.h"
+#include "ingest/http/problem.h"
+
+namespace veche::api {
+namespace {
+
+// nullopt: a parameter is not well formed.
+std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
+  wire::TerritoryFilter filter;
+  if (const auto by = head.query("by")) {
+    if (*by != "territory") return std::nullopt;
+    filter.by_territory = true;
+  }
+  if (const auto text = head.query("level")) {
+    filter.level = model::parse_number<std::uint8_t>(*text);
+    if (!filter.level) return std::nullopt;
+  }
+  if (const auto text = head.query("parent")) {
+    filter.parent = model::TerritoryCode::parse(*text);
+    if (!filter.parent) return std::nullopt;
+  }
+  const bool narrowed = filter.level || filter.parent;
+  return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
+}
+
+// Weak comparison, RFC 9110 13.1.2.
+bool holds(std::string_view if_none_match, std::string_view etag) {
+  return if_none_match == "*" || if_none_match.find(etag.substr(2)) != std::string_view::npos;
+}
+
+}  // namespace
+
+void Results::results(const http::Request& request, std::string_view poll, Format format,
+                      http::Responder responder) {
+  const auto id = model::PollId::parse(poll);
+  if (!id || !local_.directory().find(*id))
+    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
+  const auto filter = read_filter(request.head);
+  if (!filter)
+    return responder.send(http::problem(
+        400, "bad-parameter", "by is territory; level and parent narrow by=territory"));
+  auto viewer = publish::Viewer::anybody;
+  if (const auto token = bearer(request.head.authorization); !token.empty()) {
+    const auto claims = local_.verifier().verify_vote(token, now_seconds());
+    if (!claims) return responder.send(refusal(claims.error()));
+    if (claims->poll == *id) viewer = publish::Viewer::voter;
+  }
+  auto& gathering = gatherings_[*id];
+  gathering.next.push_back(
+      {responder, viewer, format, *filter, std::string(request.head.if_none_match)});
+  if (gathering.now.empty()) gather(*id);
+}
+
+void Results::gather(const model::PollId& poll) {
+  auto& gathering = gatherings_[poll];
+  gathering.now = std::exchange(gathering.next, {});
+  local_.app.node.collect(poll, [this, &worker = local_.worker, poll](node::Collected collected) {
+    worker.post([this, poll, collected = std::move(collected)] { on_collected(poll, collected); });
+  });
+}
+
+void Results::on_collected(const model::PollId& poll, const node::Collected& collected) {
+  auto& gathering = gatherings_[poll];
+  const auto as_of = node::wall_clock();
+  for (const auto& question : std::exchange(gathering.now, {})) answer(collected, question, as_of);
+  if (gathering.next.empty())
+    gatherings_.erase(poll);
+  else
+    gather(poll);
+}
+
+void Results::answer(const node::Collected& collected, const Question& question,
+                     model::Instant as_of) {
+  const auto published = publish::publish(collected, question.viewer, as_of);
+  if (const auto* hidden = std::get_if<publish::Hidden>(&published))
+    return question.responder.send(http::problem(
+        403, "results-hidden", fmt::format("Not shown until {}.", hidden->until)));
+  const auto& snapshot = std::get<publish::Snapshot>(published);
+  const auto etag = fmt::format("W/\"{}\"", snapshot.version);
+  http::Response response;
+  if (holds(question.if_none_match, etag))
+    response.status = 304;
+  else if (question.format == Format::csv)
+    response = {200, "text/csv; charset=utf-8", wire::results_csv(snapshot, question.filter), {}};
+  else
+    response = json_response(200, wire::results_json(snapshot, question.filter));
+  response.with(http::Header::etag, etag);
+  response.with(http::Header::cache_control, "no-cache");
+  question.responder.send(std::move(response));
+}
+
+// A receipt proves itself: only a node with the poll's secret could make it. What is left to see is
+// that this node has applied the record that it names.
+void Results::receipt(std::string_view poll, std::string_view receipt, http::Responder responder) {
+  const auto id = model::PollId::parse(poll);
+  if (!id || !local_.directory().find(*id))
+    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
+  const auto answer = [responder, poll = id->str()](bool recorded) {
+    responder.send(json_response(
+        200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
+  };
+  const auto opened = local_.secret_of(*id).open_receipt(receipt);
+  if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
+  local_.app.node.when_applied(opened->first, opened->second.plus(1),
+                               [&worker = local_.worker, answer] {
+                                 worker.post([answer] { answer(true); });
+                               });
+}
+
+}  // namespace veche::api

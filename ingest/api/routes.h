@@ -1,0 +1,76 @@
+// Every route that the server has, in one table: dispatch, OpenAPI test and metrics read it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ingest/http/request.h"
+
+namespace veche::api {
+
+enum class RouteId : std::uint16_t {
+  post_ballot,
+  post_batch,
+  get_receipt,
+  list_polls,
+  create_poll,
+  show_poll,
+  change_poll,
+  results,
+  results_json,
+  results_csv,
+  get_territories,
+  put_territories,
+  livez,
+  readyz,
+  version,
+  openapi,
+  metrics,  // on a listener of its own
+};
+
+struct RouteRow {
+  RouteId id;
+  http::Method method;
+  std::string_view pattern;  // segments in braces match anything
+  std::string_view label;    // in metrics and access logs
+};
+
+inline constexpr std::array kRoutes{
+    RouteRow{RouteId::post_ballot, http::Method::post, "/v1/polls/{poll}/ballots", "ballot"},
+    RouteRow{RouteId::post_batch, http::Method::post, "/v1/ballots", "batch"},
+    RouteRow{RouteId::get_receipt, http::Method::get, "/v1/polls/{poll}/receipts/{receipt}",
+             "receipt"},
+    RouteRow{RouteId::list_polls, http::Method::get, "/v1/polls", "polls"},
+    RouteRow{RouteId::create_poll, http::Method::post, "/v1/polls", "create-poll"},
+    RouteRow{RouteId::show_poll, http::Method::get, "/v1/polls/{poll}", "poll"},
+    RouteRow{RouteId::change_poll, http::Method::post, "/v1/polls/{poll}/transitions",
+             "transition"},
+    RouteRow{RouteId::results, http::Method::get, "/v1/polls/{poll}/results", "results"},
+    RouteRow{RouteId::results_json, http::Method::get, "/v1/polls/{poll}/results.json",
+             "results-json"},
+    RouteRow{RouteId::results_csv, http::Method::get, "/v1/polls/{poll}/results.csv",
+             "results-csv"},
+    RouteRow{RouteId::get_territories, http::Method::get, "/v1/territories", "territories"},
+    RouteRow{RouteId::put_territories, http::Method::put, "/v1/territories", "put-territories"},
+    RouteRow{RouteId::livez, http::Method::get, "/livez", "livez"},
+    RouteRow{RouteId::readyz, http::Method::get, "/readyz", "readyz"},
+    RouteRow{RouteId::version, http::Method::get, "/version", "version"},
+    RouteRow{RouteId::openapi, http::Method::get, "/openapi.json", "openapi"},
+};
+
+std::string_view label(http::Route route);
+
+struct PathMatch {
+  std::optional<RouteId> route;
+  std::string allow;  // with a path that exists under other methods only: those; else empty
+  std::array<std::string_view, 2> parameters{};  // what stood for the braces
+};
+
+// HEAD is served by the GET route.
+PathMatch match(http::Method method, std::string_view path);
+
+}  // namespace veche::api

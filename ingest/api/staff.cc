@@ -1,0 +1,48 @@
+#include "ingest/api/staff.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ingest/http/problem.h"
+
+namespace veche::api {
+namespace {
+
+std::string_view name_of(auth::Role role) {
+  for (const auto& named : auth::kRoles)
+    if (named.role == role) return named.name;
+  return "unknown";
+}
+
+}  // namespace
+
+std::optional<StaffMember> require_role(Local& local, const http::Request& request, auth::Role role,
+                                        const http::Responder& responder) {
+  auto claims = local.verifier().verify_staff(bearer(request.head.authorization), now_seconds());
+  if (!claims) {
+    responder.send(refusal(claims.error()));
+    return std::nullopt;
+  }
+  if (!claims->roles.has(role)) {
+    responder.send(http::problem(403, "role-missing",
+                                 fmt::format("This needs the role {}.", name_of(role))));
+    return std::nullopt;
+  }
+  auto by = fmt::format("{} {}", name_of(role), claims->sub);
+  return StaffMember{*std::move(claims), std::move(by)};
+}
+
+bool holds_for(const StaffMember& member, const std::vector<model::Target>& targets,
+               const model::TerritoryTree& tree) {
+  const auto& held = member.claims.territories;
+  if (held.empty()) return true;
+  return std::all_of(targets.begin(), targets.end(), [&](const auto& target) {
+    const auto* code = std::get_if<model::TerritoryCode>(&target);
+    return code && std::any_of(held.begin(), held.end(), [&](const auto& holder) {
+             return tree.is_within(*code, holder);
+           });
+  });
+}
+
+}  // namespace veche::api

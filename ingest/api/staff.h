@@ -1,0 +1,27 @@
+// Who among the staff may do what.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "engine/model/directory.h"
+#include "ingest/api/app.h"
+
+namespace veche::api {
+
+struct StaffMember {
+  auth::StaffClaims claims;
+  std::string by;  // role and pseudonym, as records tell it
+};
+
+// The bearer of a staff token that holds the role; else the refusal was sent.
+std::optional<StaffMember> require_role(Local& local, const http::Request& request, auth::Role role,
+                                        const http::Responder& responder);
+
+// Whether the member's territories hold every territory target of a poll; one who holds for some
+// territories only decides nothing about address targets, which lie anywhere.
+bool holds_for(const StaffMember& member, const std::vector<model::Target>& targets,
+               const model::TerritoryTree& tree);
+
+}  // namespace veche::api

@@ -1,0 +1,22 @@
+// The territory tree: reading for everybody, a new version by an operator.
+#pragma once
+
+#include "ingest/api/app.h"
+
+namespace veche::api {
+
+class Territories {
+ public:
+  explicit Territories(Local& local) : local_(local) {}
+
+  void get(const http::Request& request, http::Responder responder);
+  void put(const http::Request& request, http::Responder responder);
+
+ private:
+  Local& local_;
+};
+
+// A day as the API writes it, YYYY-MM-DD.
+std::string format_date(std::chrono::sys_days day);
+
+}  // namespace veche::api

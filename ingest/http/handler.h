@@ -1,0 +1,103 @@
+// What the server asks of the program behind it. Each worker thread has a handler of its own, and
+// calls it from that thread alone; so a handler needs no locks for its own state. It must not
+// throw and must not block: all connections of the thread would wait.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "ingest/http/request.h"
+#include "ingest/http/response.h"
+
+namespace veche::http {
+
+class Worker;
+
+// The right to answer one request, once, at any time. A small value: copy it into whatever comes
+// back with the outcome. An answer that comes second, after the handler deadline, or after the
+// connection died is dropped without harm.
+class Responder {
+ public:
+  Responder(Worker& worker, std::uint32_t connection, std::uint32_t ticket)
+      : worker_(&worker), connection_(connection), ticket_(ticket) {}
+
+  // The worker whose thread must call send; post to it from another thread.
+  Worker& worker() const { return *worker_; }
+
+  // On the worker's thread only. May be called inside Handler::handle; never calls the handler.
+  void send(Response&& response) const;
+
+ private:
+  Worker* worker_;
+  std::uint32_t connection_;
+  std::uint32_t ticket_;  // names the request; repeats after 2^32 requests of the worker
+};
+
+// A handler's judgement of a request by its head, before any of its body is read.
+class Admission {
+ public:
+  // A longer body is refused with 413.
+  static Admission accept(Route route, std::size_t body_limit_bytes) {
+    return Admission(route, body_limit_bytes, std::nullopt);
+  }
+  static Admission refuse(Route route, Response response) {
+    return Admission(route, 0, std::move(response));
+  }
+
+  Route route() const { return route_; }
+  std::size_t body_limit_bytes() const { return body_limit_bytes_; }
+  std::optional<Response>& refusal() { return refusal_; }
+
+ private:
+  Admission(Route route, std::size_t limit, std::optional<Response> refusal)
+      : route_(route), body_limit_bytes_(limit), refusal_(std::move(refusal)) {}
+
+  Route route_;
+  std::size_t body_limit_bytes_;
+  std::optional<Response> refusal_;
+};
+
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  // Called once for each well-formed head. A refusal is answered at once; the connection is
+  // closed after it when the body is not already there.
+  virtual Admission head(const RequestHead& head) = 0;
+
+  // Called once for each whole request that head accepted. The views in `request` die with the
+  // call, the responder does not.
+  virtual void handle(const Request& request, Responder responder) = 0;
+
+  // The answer for a request that got none by the handler deadline.
+  virtual Response on_deadline(Route route) = 0;
+};
+
+// Makes the handler of one worker; called on the thread that starts the server.
+using HandlerFactory = std::function<std::unique_ptr<Handler>(Worker&)>;
+
+// What an observer is told about an answered request: nothing that names a person.
+struct RequestDone {
+  std::size_t worker = 0;
+  Route route = kNoRoute;
+  Method method = Method::other;
+  std::uint16_t status = 0;
+  std::chrono::nanoseconds duration{};  // from the whole request to its answer in the send buffer
+  std::size_t body_bytes = 0;
+  std::size_t answer_bytes = 0;  // with headers
+};
+
+// Called on worker threads, several at once; must not block.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void request_done(const RequestDone& done) = 0;
+  virtual void connections(std::size_t worker, std::size_t open) = 0;
+};
+
+}  // namespace veche::http

@@ -1,0 +1,300 @@
+#include "ingest/http/session.h"
+
+#include <cstring>
+#include <utility>
+
+#include "ingest/http/problem.h"
+#include "ingest/http/worker.h"
+
+namespace veche::http {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view kBodyTooLarge = "The body is larger than this resource takes.";
+
+}  // namespace
+
+Session::Session(Worker& worker, std::uint32_t connection, Socket socket)
+    : worker_(worker), connection_(connection), socket_(std::move(socket)), task_(run()) {
+  boost::system::error_code ignored;  // slower answers, nothing worse
+  socket_.set_option(Tcp::no_delay(true), ignored);
+  input_ = {buffer_.data(), 0};
+}
+
+void Session::start_refused(Response response) {
+  was_refused_ = true;
+  refuse_and_close(std::move(response));
+  start();
+}
+
+Task Session::run() {
+  while (!is_finished_) {
+    take_requests();
+    if (!exchanges_.empty()) {
+      enter(Phase::handler);
+      co_await AllAnswered{*this};
+      append_answers();
+    } else if (parser_ && parser_->expects_continue() && !has_continued_) {
+      out_ = kContinue;
+      has_continued_ = true;
+    }
+    if (out_.empty()) {
+      enter(reading_phase());
+      const IoResult read = co_await ReadSome(socket_, space());
+      received(read);
+    } else {
+      enter(Phase::write);
+      const IoResult written = co_await WriteAll(socket_, out_);
+      forget_output();
+      is_finished_ =
+          written.error || is_closing_ || (worker_.is_draining() && reading_phase() == Phase::idle);
+    }
+  }
+  if (has_unread_) co_await linger();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  worker_.session_ended(connection_);
+}
+
+// Closing a socket with unread bytes makes the kernel reset the connection, and the client may
+// lose the answer that tells it why. So the rest is read first, in bounds.
+Task Session::linger() {
+  boost::system::error_code ignored;
+  socket_.shutdown(Tcp::socket::shutdown_send, ignored);
+  enter(Phase::linger);
+  for (std::size_t bytes = 0; bytes < limits::kBytesReadAfterRefusal;) {
+    const IoResult read = co_await ReadSome(socket_, boost::asio::buffer(buffer_));
+    if (read.error) co_return;
+    bytes += read.bytes;
+  }
+}
+
+// A reading phase keeps its deadline over many reads, or a byte now and then would hold it open.
+void Session::enter(Phase phase) {
+  const bool is_reading = phase == Phase::idle || phase == Phase::header || phase == Phase::body;
+  if (is_reading && phase == phase_ && deadline_ != Clock::time_point{}) return;
+  const Deadlines& deadlines = worker_.options().deadlines;
+  const auto allowed = [&] {
+    switch (phase) {
+      case Phase::idle:
+        return deadlines.idle;
+      case Phase::header:
+        return deadlines.header;
+      case Phase::body:
+        return deadlines.body;
+      case Phase::handler:
+        return deadlines.handler;
+      case Phase::write:
+        return deadlines.write;
+      case Phase::linger:
+        break;
+    }
+    return deadlines.linger;
+  }();
+  phase_ = phase;
+  const Clock::time_point now = Clock::now();
+  if (phase == Phase::handler) taken_at_ = now;
+  deadline_ = now + allowed;
+}
+
+Session::Phase Session::reading_phase() const {
+  if (parser_) return parser_->is_header_done() ? Phase::body : Phase::header;
+  return input_.empty() ? Phase::idle : Phase::header;
+}
+
+boost::asio::mutable_buffer Session::space() {
+  if (input_.data() != buffer_.data()) std::memmove(buffer_.data(), input_.data(), input_.size());
+  input_ = {buffer_.data(), input_.size()};
+  return boost::asio::buffer(buffer_) + input_.size();
+}
+
+void Session::received(const IoResult& result) {
+  if (has_expired_ && phase_ != Phase::idle)
+    refuse_and_close(problem(408, "too-slow", "The request did not arrive in time."));
+  else if (has_expired_ || result.error)
+    is_finished_ = true;
+  else
+    input_ = {input_.data(), input_.size() + result.bytes};
+}
+
+// --- Requests ------------------------------------------------------------------------------------
+
+// Hands over what is buffered, as far as memory for the answers is bounded.
+void Session::take_requests() {
+  while (!is_closing_ && exchanges_.size() < limits::kPipelineDepth &&
+         answer_bytes_ < limits::kPipelineAnswerBytes && take_one()) {
+  }
+}
+
+// False: the next request is not wholly here, or was refused and the connection will close.
+bool Session::take_one() {
+  if (!parser_) {
+    while (input_.starts_with("\r\n")) input_.remove_prefix(2);  // some clients end a body so
+    if (input_.empty()) return false;
+    parser_.emplace(memory_);
+    is_refused_ = has_continued_ = false;
+    route_ = kNoRoute;
+  }
+  if (!parser_->is_header_done() && !take_header()) return false;
+  if (!parser_->is_done() && !take_body()) return false;
+  if (!parser_->keep_alive()) is_closing_ = true;
+  if (!is_refused_) dispatch();
+  parser_.reset();
+  return true;
+}
+
+bool Session::take_header() {
+  const auto progress = parser_->parse_header(input_);
+  if (progress != RequestParser::Progress::done)
+    return refuse_unfinished(progress, 431, "The header is larger than 8 KiB.");
+  if (parser_->expects_the_unknown()) {
+    refuse_and_close(problem(417, "expectation-failed", "Only 100-continue can be expected."));
+    return false;
+  }
+  const RequestHead& head = parser_->head();
+  Admission admission = worker_.handler().head(head);
+  route_ = admission.route();
+  std::optional<Response>& refusal = admission.refusal();
+  if (!refusal && head.content_length.value_or(0) > admission.body_limit_bytes())
+    refusal = problem(413, "too-large", kBodyTooLarge);
+  if (refusal) {
+    is_refused_ = true;
+    parser_->discard_body();
+    refuse(std::move(*refusal));
+  }
+  parser_->limit_body(admission.body_limit_bytes());
+  return true;
+}
+
+bool Session::take_body() {
+  const auto progress = parser_->parse_body(input_);
+  if (progress == RequestParser::Progress::done) return true;
+  if (!is_refused_) return refuse_unfinished(progress, 413, kBodyTooLarge);
+  is_closing_ = has_unread_ = true;  // a body that nobody wants is not waited for
+  parser_.reset();
+  return false;
+}
+
+// False, always: for more bytes to come, or after the refusal of those that came.
+bool Session::refuse_unfinished(RequestParser::Progress progress, std::uint16_t too_large_status,
+                                std::string_view too_large) {
+  if (progress == RequestParser::Progress::malformed)
+    refuse_and_close(problem(400, "malformed", parser_->fault()));
+  else if (progress == RequestParser::Progress::too_large)
+    refuse_and_close(problem(too_large_status, "too-large", too_large));
+  return false;
+}
+
+void Session::dispatch() {
+  Exchange& exchange = add_exchange();
+  exchange.is_answered = false;
+  exchange.body_bytes = parser_->body().size();
+  ++unanswered_;
+  const auto ticket = first_ticket_ + static_cast<std::uint32_t>(exchanges_.size() - 1);
+  const Request request{parser_->head(), parser_->body(), route_};
+  worker_.handler().handle(request, Responder(worker_, connection_, ticket));
+}
+
+Session::Exchange& Session::add_exchange() {
+  const std::uint32_t ticket = worker_.next_ticket();
+  if (exchanges_.empty()) first_ticket_ = ticket;
+  Exchange& exchange = exchanges_.emplace_back();
+  exchange.route = route_;
+  if (parser_ && parser_->is_header_done()) {
+    exchange.method = parser_->head().method;
+    exchange.is_http_1_0 = parser_->is_http_1_0();
+  }
+  return exchange;
+}
+
+void Session::refuse(Response response) {
+  Exchange& exchange = add_exchange();
+  exchange.response = std::move(response);
+  exchange.is_answered = true;
+}
+
+void Session::refuse_and_close(Response response) {
+  refuse(std::move(response));
+  parser_.reset();
+  is_closing_ = has_unread_ = true;
+}
+
+// --- Answers -------------------------------------------------------------------------------------
+
+void Session::answer(std::uint32_t ticket, Response&& response) {
+  const std::uint32_t position = ticket - first_ticket_;
+  if (position >= exchanges_.size() || exchanges_[position].is_answered) return;
+  answer_bytes_ += response.body.size();
+  exchanges_[position].response = std::move(response);
+  exchanges_[position].is_answered = true;
+  if (--unanswered_ == 0 && waiter_) worker_.resume_soon(*this);
+}
+
+void Session::append_answers() {
+  if (worker_.is_draining()) is_closing_ = has_unread_ = true;
+  const auto duration = Clock::now() - taken_at_;
+  for (const Exchange& exchange : exchanges_) {
+    const bool closes = is_closing_ && &exchange == &exchanges_.back();
+    const std::size_t before = out_.size();
+    append_response(exchange.response,
+                    {.head_only = exchange.method == Method::head,
+                     .close = closes,
+                     .keep_alive_1_0 = exchange.is_http_1_0},
+                    out_);
+    if (Observer* const observer = worker_.options().observer)
+      observer->request_done({worker_.index(), exchange.route, exchange.method,
+                              exchange.response.status, duration, exchange.body_bytes,
+                              out_.size() - before});
+  }
+  exchanges_.clear();
+  answer_bytes_ = 0;
+}
+
+void Session::forget_output() {
+  out_.clear();
+  if (out_.capacity() > limits::kKeptBufferBytes) std::string().swap(out_);
+}
+
+// --- Ends ----------------------------------------------------------------------------------------
+
+void Session::sweep(Clock::time_point now) {
+  if (now < deadline_) return;
+  boost::system::error_code ignored;
+  switch (phase_) {
+    case Phase::idle:
+    case Phase::header:
+    case Phase::body:
+      has_expired_ = true;
+      deadline_ = Clock::time_point::max();
+      socket_.cancel(ignored);
+      break;
+    case Phase::handler:
+      answer_rest();
+      break;
+    case Phase::write:
+    case Phase::linger:
+      reset();
+      break;
+  }
+}
+
+void Session::answer_rest() {
+  for (std::size_t i = 0; i < exchanges_.size(); ++i)
+    if (!exchanges_[i].is_answered)
+      answer(first_ticket_ + static_cast<std::uint32_t>(i),
+             worker_.handler().on_deadline(exchanges_[i].route));
+}
+
+void Session::drain() {
+  boost::system::error_code ignored;
+  if (phase_ == Phase::idle) socket_.cancel(ignored);
+}
+
+void Session::reset() {
+  boost::system::error_code ignored;
+  socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+  socket_.close(ignored);
+  answer_rest();  // a session that waits for answers sees the closed socket only after them
+}
+
+}  // namespace veche::http

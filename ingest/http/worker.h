@@ -1,0 +1,115 @@
+// One HTTP thread: its io_context, its handler, and the connections that it owns from accept to
+// close. A connection never changes its thread.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/model/limits.h"
+#include "ingest/http/coroutine.h"
+#include "ingest/http/handler.h"
+
+namespace veche::http {
+
+class Session;
+
+// How long a connection may stay in each of its phases; see the phases in session.h.
+struct Deadlines {
+  std::chrono::milliseconds idle = limits::kIdleDeadline;        // closed silently
+  std::chrono::milliseconds header = limits::kHeaderDeadline;    // 408, closed
+  std::chrono::milliseconds body = limits::kBodyDeadline;        // 408, closed
+  std::chrono::milliseconds handler = limits::kHandlerDeadline;  // Handler::on_deadline answers
+  std::chrono::milliseconds write = limits::kWriteDeadline;      // reset
+  std::chrono::milliseconds linger = limits::kLingerDeadline;    // reset
+};
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:8080";  // an address and a port; port 0 takes a free one
+  std::size_t threads = 1;
+  std::size_t connections_per_thread = limits::kConnectionsPerThread;
+  Deadlines deadlines = {};
+  std::chrono::milliseconds sweep_interval = limits::kSweepInterval;
+  Observer* observer = nullptr;  // may be null; outlives the server
+};
+
+class Worker {
+ public:
+  // `options` outlives the worker.
+  Worker(std::size_t index, const ServerOptions& options);
+  ~Worker();
+
+  std::size_t index() const { return index_; }
+
+  // Runs f on this worker's thread, soon. From any thread, for as long as the server exists; once
+  // the server has drained, f is destroyed without being run. Hand many answers over in one post.
+  template <class F>
+  void post(F&& f) {
+    boost::asio::post(context_, std::forward<F>(f));
+  }
+
+  // --- For the server ----------------------------------------------------------------------------
+
+  // Before run. The handler lives until the worker does.
+  void set_handler(std::unique_ptr<Handler> handler) { handler_ = std::move(handler); }
+  void run();   // starts the thread
+  void join();  // after the future of drain is ready
+
+  boost::asio::io_context& context() { return context_; }
+
+  // From any thread. Takes a connection, or tells it that there are too many.
+  void adopt(Socket socket);
+
+  // From any thread, once: idle connections are closed, the others after the answer to what they
+  // have taken. The future is ready when the last one is gone.
+  std::future<void> drain();
+  void reset_all();  // from any thread; ends what drain would wait for
+
+  // --- For sessions, on the worker's thread ------------------------------------------------------
+
+  const ServerOptions& options() const { return options_; }
+  Handler& handler() { return *handler_; }
+  bool is_draining() const { return is_draining_; }
+  std::uint32_t next_ticket() { return next_ticket_++; }
+  void answer(std::uint32_t connection, std::uint32_t ticket, Response&& response);
+  void resume_soon(Session& session);  // once all of its requests are answered
+  void session_ended(std::uint32_t connection);
+
+ private:
+  void open_session(Socket socket);
+  void close_session(std::uint32_t connection);
+  void resume_ready();
+  Task sweep();
+  void finish_if_drained();
+  void report_connections() const;
+
+  const std::size_t index_;
+  const ServerOptions& options_;
+  boost::asio::io_context context_;
+  boost::asio::executor_work_guard<Executor> keeps_running_;
+  std::unique_ptr<Handler> handler_;
+
+  std::vector<std::unique_ptr<Session>> sessions_;  // by connection number; null: free
+  std::vector<std::uint32_t> free_;                 // numbers of null sessions
+  std::size_t open_ = 0;                            // sessions that serve
+  std::size_t refused_ = 0;                         // sessions that say "overloaded"
+  std::vector<Session*> ready_;                     // to be resumed; resume_ready is on its way
+  std::uint32_t next_ticket_ = 0;
+
+  bool is_draining_ = false;
+  std::promise<void> drained_;
+  Timer sweep_timer_;
+  Task sweeper_;
+  std::thread thread_;
+};
+
+}  // namespace veche::http

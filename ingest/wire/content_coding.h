@@ -1,0 +1,19 @@
+// Content-Encoding of request bodies: gzip and zstd, undone up to a limit, so that a small body
+// cannot become a large one.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace veche::wire {
+
+enum class Coding { identity, gzip, zstd, unknown };
+Coding coding(std::string_view content_encoding);
+
+enum class Decoding { done, too_large, broken };
+
+// Appends the decoded body to `out`, at most `limit` bytes of it in all.
+Decoding decode(Coding coding, std::string_view body, std::size_t limit, std::string& out);
+
+}  // namespace veche::wire

@@ -1,0 +1,120 @@
+#include "ingest/wire/results.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "engine/model/csv.h"
+#include "ingest/wire/time.h"
+
+namespace veche::wire {
+namespace {
+
+namespace json = boost::json;
+using publish::Snapshot;
+using publish::TerritoryCounts;
+using Row = std::vector<std::uint64_t>;
+
+bool wanted(const TerritoryCounts& territory, const TerritoryFilter& filter) {
+  return filter.by_territory && (!filter.level || territory.level == *filter.level) &&
+         (!filter.parent || territory.parent == filter.parent);
+}
+
+json::array questions(const Snapshot& snapshot, const Row& counts) {
+  json::array questions;
+  const auto& definition = *snapshot.poll->definition;
+  for (std::size_t q = 0; q < definition.questions.size(); ++q) {
+    json::array options;
+    for (std::size_t o = 0; o < definition.questions[q].options.size(); ++o) {
+      const auto at = snapshot.shape.votes_at(q, o);
+      json::object option{{"id", definition.questions[q].options[o].id}, {"votes", counts[at]}};
+      if (snapshot.shape.has_points(q)) option["points"] = counts[at + 1];
+      options.push_back(std::move(option));
+    }
+    questions.push_back(
+        json::object{{"id", definition.questions[q].id}, {"options", std::move(options)}});
+  }
+  return questions;
+}
+
+json::object territory_json(const Snapshot& snapshot, const TerritoryCounts& territory) {
+  return {{"code", territory.code.str()},
+          {"name", json::string(territory.name)},
+          {"kind", json::string(territory.kind)},
+          {"level", territory.level},
+          {"parent", territory.parent ? json::value(territory.parent->str()) : json::value()},
+          {"ballots", territory.counts[0]},
+          {"not_below", territory.not_below},
+          {"questions", questions(snapshot, territory.counts)}};
+}
+
+// What every row of one snapshot ends with; `suppressed` is empty, for `exact` hides nothing.
+std::string csv_tail(const Snapshot& snapshot) {
+  return fmt::format(",,{},{},{}\r\n", model::name(snapshot.poll->phase), snapshot.version,
+                     format_time(snapshot.as_of));
+}
+
+void append_csv_rows(const Snapshot& snapshot, const std::string& place, const Row& counts,
+                     const std::string& tail, std::string& out) {
+  const auto& definition = *snapshot.poll->definition;
+  for (std::size_t q = 0; q < definition.questions.size(); ++q) {
+    const auto& question = definition.questions[q];
+    for (std::size_t o = 0; o < question.options.size(); ++o) {
+      const auto at = snapshot.shape.votes_at(q, o);
+      out += definition.id.view();
+      out += ',';
+      out += model::csv_field(question.id);
+      out += ',';
+      out += model::csv_field(question.options[o].id);
+      out += ',';
+      out += model::csv_field(question.options[o].title.ru);
+      out += place;
+      const auto points =
+          snapshot.shape.has_points(q) ? fmt::format("{}", counts[at + 1]) : std::string();
+      fmt::format_to(std::back_inserter(out), ",{},{},{},", counts[at], points, counts[0]);
+      if (counts[0] > 0)
+        fmt::format_to(std::back_inserter(out), "{:.6f}",
+                       static_cast<double>(counts[at]) / static_cast<double>(counts[0]));
+      out += tail;
+    }
+  }
+}
+
+}  // namespace
+
+std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter) {
+  json::array positions;
+  for (const auto& position : snapshot.positions) positions.push_back(position.next.value);
+  json::object document{{"poll", snapshot.poll->definition->id.str()},
+                        {"version", snapshot.version},
+                        {"as_of", format_time(snapshot.as_of)},
+                        {"state", json::string(model::name(snapshot.poll->phase))},
+                        {"final", snapshot.is_final},
+                        {"positions", std::move(positions)},
+                        {"ballots", snapshot.ballots()},
+                        {"questions", questions(snapshot, snapshot.counts)}};
+  if (filter.by_territory) {
+    json::array territories;
+    for (const auto& territory : snapshot.territories)
+      if (wanted(territory, filter)) territories.push_back(territory_json(snapshot, territory));
+    document["territories"] = std::move(territories);
+  }
+  return json::serialize(document);
+}
+
+std::string results_csv(const Snapshot& snapshot, const TerritoryFilter& filter) {
+  std::string out =
+      "poll_id,question_id,option_id,option_title,level,territory,territory_name,votes,points,"
+      "ballots,share,suppressed,state,version,as_of\r\n";
+  const auto tail = csv_tail(snapshot);
+  append_csv_rows(snapshot, ",,,", snapshot.counts, tail, out);
+  for (const auto& territory : snapshot.territories) {
+    if (!wanted(territory, filter)) continue;
+    auto place = fmt::format(",{},{},", territory.level, territory.code.view());
+    place += model::csv_field(territory.name);
+    append_csv_rows(snapshot, place, territory.counts, tail, out);
+  }
+  return out;
+}
+
+}  // namespace veche::wire

@@ -1,0 +1,18 @@
+// Times as the API writes them: RFC 3339 in UTC.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/model/poll.h"
+
+namespace veche::wire {
+
+// "2026-09-01T00:00:00Z"; milliseconds are written where there are any.
+std::string format_time(model::Instant time);
+
+// "2026-09-01T00:00:00Z" or with a fraction or an offset such as +05:00; years 1970..9999.
+std::optional<model::Instant> parse_time(std::string_view text);
+
+}  // namespace veche::wire

@@ -1,0 +1,602 @@
+// A seeded simulation of whole clusters: the bare Shard and Steward of 1..5 nodes over one log,
+// with clients that do not give up. One thread, no clock, no I/O: a seed is a run.
+//
+// What may happen while faults are on: a record lands in the log late, out of order, twice or
+// never; an append is refused; records are delivered again; the durable mark lags behind; a node
+// dies and comes back with its last checkpoint or with nothing; a voter asks several nodes at
+// once, with other answers too. Then the faults stop, and everybody must get a definite answer.
+//
+// The checker below reads the log with rules of its own and holds everything against it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/node/shard.h"
+#include "engine/node/steward.h"
+#include "tests/engine/samples.h"
+
+namespace veche::simulator {
+
+using model::Instant;
+using model::Offset;
+using model::Outcome;
+using model::PartitionId;
+using namespace std::chrono_literals;
+
+inline constexpr std::uint16_t kPartitions = 2;
+inline constexpr int kVoters = 12;
+
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : engine_(seed) {}
+  std::size_t below(std::size_t sides) { return engine_() % sides; }
+  bool chance(int percent) { return below(100) < static_cast<std::size_t>(percent); }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+// How often the things happened that a run is about: a simulator that meets no fault proves none.
+struct Seen {
+  int counted = 0, accepted = 0, recorded = 0, already_voted = 0, closed = 0, unknown = 0;
+  int duplicates = 0, behind_close = 0, crashes = 0, rebuilds = 0, lost = 0, doubled = 0;
+  int redelivered = 0, checkpoints = 0;
+};
+
+// The log that all nodes share: what is in it, and what is on its way.
+struct SharedLog {
+  struct InFlight {
+    PartitionId partition;
+    std::string record;
+    Instant not_before = {};
+  };
+  std::vector<std::string>& records(PartitionId id) {
+    return all[id == model::kControl ? kPartitions : id.value];
+  }
+  std::array<std::vector<std::string>, kPartitions + 1> all;
+  std::vector<InFlight> in_flight;
+};
+
+// One node's connection to it.
+class NodeLog final : public model::Log {
+ public:
+  struct Cursor {
+    PartitionId partition;
+    std::size_t next = 0;
+    std::size_t durable = 0;
+  };
+
+  NodeLog(SharedLog& shared, const bool& refusing) : shared_(shared), refusing_(refusing) {}
+
+  std::uint16_t partitions() const override { return kPartitions; }
+  model::LogId id() const override { return {}; }
+  model::AppendStatus append(PartitionId partition, model::RecordBatch records) override {
+    if (refusing_) return model::AppendStatus::full;
+    for (const auto record : records)
+      shared_.in_flight.push_back({partition, std::string(record), {}});
+    return model::AppendStatus::queued;
+  }
+  void consume(PartitionId partition, Offset from, model::LogSink&) override {
+    cursors.push_back({partition, from.value, from.value});
+  }
+  Offset end(PartitionId partition) const override { return {shared_.records(partition).size()}; }
+  void close() override {}
+
+  std::vector<Cursor> cursors;
+
+ private:
+  SharedLog& shared_;
+  const bool& refusing_;
+};
+
+// One process: steward and shards, and the calls between them that are on their way.
+class SimNode final : node::ShardEvents, node::StewardEvents {
+ public:
+  SimNode(SharedLog& shared, std::vector<samples::MemoryDisk>& disks, std::uint64_t boot,
+          const bool& refusing, std::vector<std::string>& broken, Instant now)
+      : log(shared, refusing),
+        steward(log, model::RecordWriter(samples::boot(boot), 0), samples::boot(0), *this),
+        now_(now),
+        broken_(broken) {
+    struct Nobody final : model::LogSink {
+      void deliver(PartitionId, Offset, model::RecordBatch, Offset) override {}
+    } nobody;
+    log.consume(model::kControl, {0}, nobody);
+    for (std::size_t s = 0; s < disks.size(); ++s) {
+      std::vector<PartitionId> owned;
+      for (std::size_t p = s; p < kPartitions; p += disks.size())
+        owned.push_back({static_cast<std::uint16_t>(p)});
+      indexes.push_back(std::make_unique<samples::MemoryIndex>(disks[s]));
+      shards.push_back(std::make_unique<node::Shard>(
+          owned, log, *indexes[s],
+          model::RecordWriter(samples::boot(boot), static_cast<std::uint8_t>(s + 1)),
+          samples::boot(0), static_cast<node::ShardEvents&>(*this)));
+      for (const auto& [id, position] : shards[s]->positions())
+        log.consume(id, position.next, nobody);
+    }
+    mail.resize(shards.size() + 1);
+    steward.say_hello(now);
+    for (auto& shard : shards) shard->say_hello(now);
+  }
+
+  std::size_t shard_of(PartitionId id) const { return id.value % shards.size(); }
+
+  // Everything that the node does happens at a time.
+  void at(Instant now) { now_ = now; }
+  Instant now() const { return now_; }
+  void tick() {
+    steward.tick(now_);
+    for (auto& shard : shards) shard->tick(now_);
+  }
+  void flush() {
+    steward.flush();
+    for (auto& shard : shards) shard->flush();
+  }
+  void deliver(PartitionId id, std::size_t first, const model::RecordBatch& records,
+               std::size_t durable) {
+    if (id == model::kControl) return steward.deliver({first}, records, now_);
+    shards[shard_of(id)]->deliver(id, {first}, records, {durable}, now_);
+  }
+  void run_mail(std::size_t to) {
+    if (mail[to].empty()) return;
+    const auto call = std::move(mail[to].front());
+    mail[to].pop_front();
+    call();
+  }
+
+  NodeLog log;
+  std::vector<std::unique_ptr<samples::MemoryIndex>> indexes;
+  std::vector<std::unique_ptr<node::Shard>> shards;
+  node::Steward steward;
+  std::vector<std::deque<std::function<void()>>> mail;  // to the steward, then to each shard
+  std::shared_ptr<const model::Directory> directory = std::make_shared<model::Directory>();
+
+ private:
+  void serving(PartitionId, const model::Position&) override {}
+  void settled(PartitionId partition, const model::PollId& poll, bool closed) override {
+    mail[0].push_back(
+        [this, partition, poll, closed] { steward.settled(partition, poll, closed); });
+  }
+  void fatal(PartitionId, const std::string& why) override { broken_.push_back("fatal: " + why); }
+  void directory_changed(std::shared_ptr<const model::Directory> now_holds,
+                         const std::vector<model::PollId>& changed) override {
+    directory = now_holds;
+    if (changed.empty()) return;
+    for (std::size_t s = 0; s < shards.size(); ++s)
+      mail[s + 1].push_back(
+          [this, s, now_holds, changed] { shards[s]->update(now_holds, changed, now_); });
+  }
+
+  Instant now_;
+  std::vector<std::string>& broken_;
+};
+
+// One run.
+class World final : node::ReplySink {
+ public:
+  explicit World(std::uint64_t seed) : dice_(seed) {
+    for (auto& records : log_.all) records.push_back(samples::Writer(999, 9).genesis());
+    samples::Writer writer(999, 8);
+    polls_ = {samples::poll_of_one_question("first"), samples::poll_of_one_question("second")};
+    for (auto& poll : polls_) {
+      poll.opens_at = now_ + std::chrono::milliseconds(dice_.below(6'000));
+      poll.closes_at = poll.opens_at + 8s + std::chrono::milliseconds(dice_.below(20'000));
+    }
+    polls_[1].closes_at += std::chrono::hours(dice_.below(2));  // or it stays open
+    log_.records(model::kControl).push_back(writer.tree());
+    for (const auto& poll : polls_) log_.records(model::kControl).push_back(writer.approve(poll));
+    slots_.resize(1 + dice_.below(5));
+    const auto shards = 1 + dice_.below(2);
+    for (auto& slot : slots_) {
+      slot.disks.resize(shards);
+      slot.skew = std::chrono::milliseconds(dice_.below(4'001)) - 2s;
+    }
+    for (auto& slot : slots_) start(slot);
+    for (int v = 0; v < kVoters; ++v)
+      for (std::size_t device = 0; device < 1 + dice_.below(3); ++device)
+        clients_.push_back({.voter = static_cast<std::uint64_t>(v),
+                            .poll = dice_.below(2),
+                            .option = static_cast<std::uint16_t>(dice_.below(3)),
+                            .wakes = now_ + std::chrono::milliseconds(dice_.below(40'000))});
+  }
+
+  // What was broken; empty: nothing.
+  const std::vector<std::string>& run() {
+    const auto faults_until = now_ + 45s;
+    while (now_ < faults_until && broken_.empty()) step();
+    faults_ = false;
+    refusing_ = false;
+    for (auto& slot : slots_)
+      if (!slot.node) start(slot);
+    const auto deadline = now_ + 120s;
+    while (broken_.empty() && !settled()) {
+      if (now_ > deadline) {
+        broken_.push_back(why_not_settled());
+        break;
+      }
+      step();
+    }
+    if (broken_.empty()) check();
+    return broken_;
+  }
+  const Seen& seen() const { return seen_; }
+
+ private:
+  struct Slot {
+    std::vector<samples::MemoryDisk> disks;
+    std::chrono::milliseconds skew{0};  // of its clock
+    std::unique_ptr<SimNode> node;
+  };
+  struct Client {
+    std::uint64_t voter;
+    std::size_t poll;
+    std::uint16_t option;
+    Instant wakes;  // asks, or gives up waiting and asks again
+    std::uint64_t waits_for = 0;
+    bool done = false;
+  };
+  struct Asked {
+    std::size_t client;
+    std::uint64_t voter;
+    std::size_t poll;
+    std::optional<model::Digest> digest;
+  };
+  struct Answered {
+    Asked asked;
+    node::Reply reply;
+  };
+
+  // --- What happens ---
+
+  void step() {
+    now_ += std::chrono::milliseconds(dice_.below(40));
+    if (faults_ && dice_.chance(1)) refusing_ = !refusing_ && dice_.chance(30);
+    const auto what = dice_.below(100);
+    if (what < 30) return land();
+    if (what < 60) return deliver();
+    if (what < 75) return ask();
+    if (what < 85) return tick();
+    if (what < 97) return run_mail();
+    if (what < 99) return checkpoint();
+    crash_or_restart();
+  }
+
+  void start(Slot& slot) {
+    slot.node = std::make_unique<SimNode>(log_, slot.disks, ++boots_, refusing_, broken_, now_);
+    slot.node->flush();
+  }
+
+  SimNode* any_node() {
+    auto& slot = slots_[dice_.below(slots_.size())];
+    if (slot.node) slot.node->at(now_ + slot.skew);
+    return slot.node.get();
+  }
+  // The node's round ends with a flush; a few rounds take in more than one thing.
+  void end_round(SimNode& node) {
+    if (dice_.chance(80)) node.flush();
+  }
+
+  void land() {
+    for (int i = 0; i < 3 && !log_.in_flight.empty(); ++i) {
+      const auto which = faults_ ? dice_.below(log_.in_flight.size()) : 0;
+      const auto at = log_.in_flight.begin() + static_cast<std::ptrdiff_t>(which);
+      if (faults_ && at->not_before > now_) continue;
+      if (faults_ && dice_.chance(5)) {
+        at->not_before = now_ + std::chrono::milliseconds(dice_.below(40'000));  // may pass CLOSE
+        continue;
+      }
+      if (faults_ && dice_.chance(5)) {
+        ++seen_.lost;
+      } else {
+        log_.records(at->partition).push_back(at->record);
+        if (faults_ && dice_.chance(5)) {
+          ++seen_.doubled;
+          continue;  // it is still on its way, and lands again
+        }
+      }
+      log_.in_flight.erase(at);
+    }
+  }
+
+  void deliver() {
+    auto* node = any_node();
+    if (!node) return;
+    auto& cursor = node->log.cursors[dice_.below(node->log.cursors.size())];
+    const auto& records = log_.records(cursor.partition);
+    if (faults_ && dice_.chance(2)) {
+      cursor.next -= std::min(cursor.next, dice_.below(5));
+      ++seen_.redelivered;
+    }
+    const auto count = std::min(records.size() - cursor.next, 1 + dice_.below(20));
+    if (count == 0) return;
+    model::RecordBatch batch;
+    for (std::size_t i = 0; i < count; ++i) batch.push(records[cursor.next + i]);
+    const auto end = cursor.next + count;
+    const auto lag = faults_ && dice_.chance(40) ? dice_.below(6) : 0;
+    cursor.durable = std::max(cursor.durable, end - std::min(end, lag));
+    const auto first = std::exchange(cursor.next, end);
+    node->deliver(cursor.partition, first, batch, cursor.durable);
+    end_round(*node);
+  }
+
+  void ask() {
+    auto& client = clients_[dice_.below(clients_.size())];
+    auto* node = any_node();
+    if (!node || client.done || now_ < client.wakes) return;
+    if (faults_ && dice_.chance(20)) client.option = static_cast<std::uint16_t>(dice_.below(3));
+    const auto& poll = polls_[client.poll];
+    node::BallotRequest request;
+    request.poll = poll.id;
+    request.voter = samples::voter(client.voter);
+    request.reply_to = this;
+    request.ticket = client.waits_for = ++tickets_;
+    const auto answers = samples::choose(client.option);
+    if (faults_ && dice_.chance(5)) {
+      request.refusal = Outcome::invalid_answer;
+    } else {
+      request.digest = samples::digest_of(answers);
+      request.ballot =
+          model::serialize_ballot(poll.id, request.voter, samples::territory("75701000"), 3,
+                                  model::serialize(answers), *request.digest, 500'000);
+    }
+    const auto client_number = static_cast<std::size_t>(&client - clients_.data());
+    asked_[request.ticket] = {client_number, client.voter, client.poll, request.digest};
+    client.wakes = now_ + 1s + std::chrono::milliseconds(dice_.below(12'000));
+    const auto shard = node->shard_of(model::partition_of(poll.id, request.voter, kPartitions));
+    node->shards[shard]->submit(std::move(request), node->now());
+    end_round(*node);
+  }
+
+  void deliver(std::vector<node::Reply> replies) override {
+    for (const auto& reply : replies) {
+      const auto asked = asked_.find(reply.ticket);
+      if (asked == asked_.end()) {
+        broken_.push_back(fmt::format("ticket {} is answered twice", reply.ticket));
+        continue;
+      }
+      hear(asked->second, reply);
+      asked_.erase(asked);
+    }
+  }
+
+  void hear(const Asked& asked, const node::Reply& reply) {
+    answered_.push_back({asked, reply});
+    auto& client = clients_[asked.client];
+    switch (reply.outcome) {
+      case Outcome::accepted:
+        ++seen_.accepted;
+        break;
+      case Outcome::recorded:
+        ++seen_.recorded;
+        break;
+      case Outcome::already_voted:
+        ++seen_.already_voted;
+        break;
+      case Outcome::poll_closed:
+        ++seen_.closed;
+        break;
+      default:
+        ++seen_.unknown;
+        return;
+    }
+    if (client.waits_for != reply.ticket) return;  // it had given up
+    client.done = !faults_ || dice_.chance(70);    // some ask again, to hear the same
+  }
+
+  void tick() {
+    if (auto* node = any_node()) {
+      node->tick();
+      end_round(*node);
+    }
+  }
+
+  void run_mail() {
+    if (auto* node = any_node()) {
+      node->run_mail(dice_.below(node->mail.size()));
+      end_round(*node);
+    }
+  }
+
+  void checkpoint() {
+    auto* node = any_node();
+    if (!node) return;
+    const auto s = dice_.below(node->shards.size());
+    ++seen_.checkpoints;
+    if (node->indexes[s]->ready_for_checkpoint())
+      node->shards[s]->checkpoint_if_due(now_ + std::chrono::hours(1));
+    else
+      node->indexes[s]->finish_checkpoint();
+  }
+
+  void crash_or_restart() {
+    auto& slot = slots_[dice_.below(slots_.size())];
+    if (!slot.node) return start(slot);
+    if (!faults_) return;
+    slot.node.reset();
+    ++seen_.crashes;
+    if (!dice_.chance(25)) return;
+    slot.disks.assign(slot.disks.size(), {});
+    ++seen_.rebuilds;
+  }
+
+  // --- The end ---
+
+  bool closes(const model::PollDefinition& poll) const {
+    return poll.closes_at < samples::kEpoch + 10min;
+  }
+  bool settled() { return why_not_settled().empty(); }
+  std::string why_not_settled() {
+    for (const auto& client : clients_)
+      if (!client.done) return fmt::format("voter {} has no definite answer", client.voter);
+    if (!log_.in_flight.empty()) return "records are on their way";
+    for (const auto& slot : slots_) {
+      for (const auto& cursor : slot.node->log.cursors)
+        if (cursor.next != log_.records(cursor.partition).size()) return "a node is behind";
+      for (const auto& mail : slot.node->mail)
+        if (!mail.empty()) return "mail is waiting";
+      for (const auto& shard : slot.node->shards)
+        if (!shard->serving()) return "a node does not serve";
+      for (const auto& poll : polls_) {
+        if (!closes(poll)) continue;
+        for (const auto& shard : slot.node->shards)
+          for (const auto& partial : shard->collect(poll.id))
+            if (!partial.closed) return "a poll is not closed";
+      }
+    }
+    return {};
+  }
+
+  // --- The checker ---
+
+  struct Truth {
+    Offset offset;
+    model::Digest digest;
+    std::uint16_t option;
+    PartitionId partition;
+  };
+  using TruthOfPoll = std::map<std::uint64_t, Truth>;  // by voter
+
+  void expect(bool holds, std::string what) {
+    if (!holds) broken_.push_back(std::move(what));
+  }
+
+  std::array<TruthOfPoll, 2> read_truth() {
+    std::array<TruthOfPoll, 2> truth;
+    for (std::uint16_t p = 0; p < kPartitions; ++p) {
+      std::set<std::string> open, closed;
+      const auto& records = log_.records({p});
+      for (std::size_t offset = 0; offset < records.size(); ++offset) {
+        v1::Record record;
+        record.ParseFromString(records[offset]);
+        if (record.has_open()) open.insert(record.open().definition().id());
+        if (record.has_close() && open.contains(record.close().poll()))
+          closed.insert(record.close().poll());
+        if (!record.has_ballot() || !open.contains(record.ballot().poll())) continue;
+        const auto& ballot = record.ballot();
+        auto& voters = truth[ballot.poll() == "second"];
+        std::uint64_t voter = 0;
+        std::memcpy(&voter, ballot.voter_key().data(), sizeof voter);
+        if (closed.contains(ballot.poll())) {
+          seen_.behind_close += !voters.contains(voter);
+          continue;
+        }
+        const auto option = static_cast<std::uint16_t>(ballot.answers().answers(0).options(0));
+        const bool fresh =
+            voters
+                .try_emplace(
+                    voter,
+                    Truth{{offset}, *model::Digest::parse(ballot.digest()), option, PartitionId{p}})
+                .second;
+        ++(fresh ? seen_.counted : seen_.duplicates);
+      }
+    }
+    return truth;
+  }
+
+  void check() {
+    const auto truth = read_truth();
+    std::set<std::pair<std::size_t, std::uint64_t>> accepted;
+    for (const auto& answered : answered_) check_answer(answered, truth, accepted);
+    for (auto& slot : slots_) check_tallies(*slot.node, truth);
+    for (auto& slot : slots_) check_rebuilt(*slot.node);
+  }
+
+  void check_answer(const Answered& answered, const std::array<TruthOfPoll, 2>& truth,
+                    std::set<std::pair<std::size_t, std::uint64_t>>& accepted) {
+    const auto& [asked, reply] = answered;
+    const auto found = truth[asked.poll].find(asked.voter);
+    const auto* counted = found == truth[asked.poll].end() ? nullptr : &found->second;
+    const bool same = counted && asked.digest == counted->digest;
+    const bool named =
+        counted && counted->offset == reply.offset && counted->partition == reply.partition;
+    const auto who = fmt::format("poll {} voter {}: told ", asked.poll, asked.voter);
+    switch (reply.outcome) {
+      case Outcome::accepted:
+        expect(accepted.insert({asked.poll, asked.voter}).second, who + "accepted twice");
+        [[fallthrough]];
+      case Outcome::recorded:
+        expect(same && named, who + "recorded, which is not so");
+        break;
+      case Outcome::already_voted:
+        expect(counted && !same && named, who + "already voted, which is not so");
+        break;
+      case Outcome::poll_closed:
+        expect(!counted, who + "closed, and is counted");
+        break;
+      case Outcome::invalid_answer:
+      case Outcome::outcome_unknown:
+      case Outcome::overloaded:
+      case Outcome::starting:
+        break;
+      default:
+        expect(false, who + "something that cannot be");
+    }
+  }
+
+  void check_tallies(SimNode& node, const std::array<TruthOfPoll, 2>& truth) {
+    for (std::size_t p = 0; p < polls_.size(); ++p) {
+      model::Tally sum(polls_[p]), expected(polls_[p]);
+      for (const auto& shard : node.shards)
+        for (const auto& partial : shard->collect(polls_[p].id))
+          if (partial.tally) sum.merge(*partial.tally);
+      for (const auto& [voter, counted] : truth[p])
+        expected.add(polls_[p], samples::territory("75701000"), samples::choose(counted.option));
+      expect(sum.ballots() == truth[p].size(),
+             fmt::format("poll {}: {} ballots are counted of {} voters", p, sum.ballots(),
+                         truth[p].size()));
+      expect(sum.serialize() == expected.serialize(), fmt::format("poll {}: wrong votes", p));
+    }
+  }
+
+  // Every node is where a node without any index gets to by reading the log.
+  void check_rebuilt(SimNode& node) {
+    std::vector<samples::MemoryDisk> empty(node.shards.size());
+    SimNode rebuilt(log_, empty, ++boots_, refusing_, broken_, now_);
+    for (auto& cursor : rebuilt.log.cursors) {
+      model::RecordBatch all;
+      for (const auto& record : log_.records(cursor.partition)) all.push(record);
+      rebuilt.deliver(cursor.partition, 0, all, all.count());
+    }
+    expect(node.steward.position() == rebuilt.steward.position(), "control: positions differ");
+    for (std::size_t s = 0; s < node.shards.size(); ++s) {
+      auto &left = *node.shards[s], &right = *rebuilt.shards[s];
+      expect(left.positions() == right.positions(), "positions differ after a rebuild");
+      expect(left.duplicates() == right.duplicates() && left.invalid() == right.invalid(),
+             "counters differ after a rebuild");
+      for (const auto& poll : polls_) {
+        const auto as_it_is = left.collect(poll.id), as_rebuilt = right.collect(poll.id);
+        for (std::size_t p = 0; p < as_it_is.size(); ++p)
+          expect(as_it_is[p].changes == as_rebuilt[p].changes &&
+                     as_it_is[p].closed == as_rebuilt[p].closed &&
+                     as_it_is[p].tally->serialize() == as_rebuilt[p].tally->serialize(),
+                 "tallies differ after a rebuild");
+      }
+    }
+  }
+
+  Dice dice_;
+  Instant now_ = samples::kEpoch;
+  bool faults_ = true;
+  bool refusing_ = false;
+  SharedLog log_;
+  std::vector<model::PollDefinition> polls_;
+  std::vector<Slot> slots_;
+  std::vector<Client> clients_;
+  std::uint64_t boots_ = 0;
+  std::uint64_t tickets_ = 0;
+  std::map<std::uint64_t, Asked> asked_;
+  std::vector<Answered> answered_;
+  std::vector<std::string> broken_;
+  Seen seen_;
+};
+
+}  // namespace veche::simulator

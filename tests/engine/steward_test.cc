@@ -1,0 +1,300 @@
+// Steward and Shard where one lost record, or one order of events, would leave somebody waiting
+// for ever. The log is played by hand: what was appended comes back when the test says so.
+#include "engine/node/steward.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "engine/node/shard.h"
+#include "tests/engine/samples.h"
+
+namespace veche::node {
+namespace {
+
+using model::AppendStatus;
+using model::Instant;
+using model::kControl;
+using model::Offset;
+using model::Outcome;
+using model::PartitionId;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using namespace std::chrono_literals;
+
+constexpr PartitionId kFirst{0};
+
+class HandLog final : public model::Log {
+ public:
+  std::uint16_t partitions() const override { return 1; }
+  model::LogId id() const override { return {}; }
+  AppendStatus append(PartitionId, model::RecordBatch records) override {
+    if (status == AppendStatus::queued)
+      for (const auto record : records) on_its_way.emplace_back(record);
+    return status;
+  }
+  void consume(PartitionId, Offset, model::LogSink&) override {}
+  Offset end(PartitionId) const override { return {}; }
+  void close() override {}
+
+  // What is on its way, taken out: delivered by the test, or lost.
+  std::vector<std::string> take() { return std::exchange(on_its_way, {}); }
+
+  AppendStatus status = AppendStatus::queued;
+  std::vector<std::string> on_its_way;
+};
+
+model::RecordBatch batch(const std::vector<std::string>& records) {
+  model::RecordBatch batch;
+  for (const auto& record : records) batch.push(record);
+  return batch;
+}
+
+class StewardTest : public testing::Test, protected StewardEvents {
+ protected:
+  StewardTest() { steward_.say_hello(now_); }
+
+  void deliver(const std::vector<std::string>& records) {
+    const auto first = steward_.position().next;
+    steward_.deliver(first, batch(records), now_);
+    steward_.flush();
+  }
+  // Everything that the steward wrote comes back.
+  void round() {
+    steward_.flush();
+    deliver(log_.take());
+  }
+  void serve_a_poll() {
+    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    round();
+    ASSERT_TRUE(steward_.serving());
+  }
+  void pass(std::chrono::milliseconds time) {
+    now_ += time;
+    steward_.tick(now_);
+    steward_.flush();
+  }
+
+  void directory_changed(std::shared_ptr<const model::Directory> directory,
+                         const std::vector<model::PollId>&) override {
+    published_ = std::move(directory);
+  }
+  void serving(PartitionId, const model::Position&) override {}
+  void fatal(PartitionId, const std::string& why) override { ADD_FAILURE() << why; }
+
+  Instant now_ = samples::kEpoch - 1h;
+  model::PollDefinition poll_ = samples::poll_of_one_question("poll");
+  HandLog log_;
+  std::shared_ptr<const model::Directory> published_ = std::make_shared<model::Directory>();
+  Steward steward_{log_, model::RecordWriter(samples::boot(1), 0), samples::boot(2), *this};
+};
+
+TEST_F(StewardTest, ServesAfterItsHelloWasRefused) {
+  log_.status = AppendStatus::full;
+  steward_.flush();
+  log_.status = AppendStatus::queued;
+  pass(50ms);
+  round();
+  EXPECT_TRUE(steward_.serving());
+}
+
+TEST_F(StewardTest, ServesAfterItsHelloWasLost) {
+  steward_.flush();
+  log_.take();
+  pass(10s);
+  round();
+  EXPECT_TRUE(steward_.serving());
+}
+
+TEST_F(StewardTest, PublishesTheDirectoryBeforeItAnswersBehindABarrier) {
+  round();
+  bool seen = false;
+  steward_.barrier([&] { seen = published_->find(poll_.id) != nullptr; }, now_);
+  steward_.flush();
+  auto records = log_.take();
+  records.insert(records.begin(), {samples::Writer().tree(), samples::Writer().approve(poll_)});
+  deliver(records);
+  EXPECT_TRUE(seen);
+}
+
+TEST_F(StewardTest, PublishesTheDirectoryBeforeItSaysThatAPollIsMade) {
+  deliver({samples::Writer().tree()});
+  round();
+  bool seen = false;
+  steward_.change(
+      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
+       "test", ""},
+      [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
+  round();
+  EXPECT_TRUE(seen);
+}
+
+TEST_F(StewardTest, WritesALostBarrierAgain) {
+  round();
+  int done = 0;
+  steward_.barrier([&] { ++done; }, now_);
+  steward_.flush();
+  log_.take();
+  pass(10s);
+  round();
+  EXPECT_EQ(done, 1);
+}
+
+TEST_F(StewardTest, OpensByTheClockEvenIfTheFirstTryIsLost) {
+  serve_a_poll();
+  now_ = samples::kEpoch;
+  pass(0ms);
+  EXPECT_THAT(log_.take(), testing::Not(IsEmpty()));
+  pass(1s);
+  EXPECT_THAT(log_.take(), IsEmpty());
+  pass(10s);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::open);
+}
+
+TEST_F(StewardTest, IsDoneWithOpeningWhenEveryPartitionIsOpenOrClosedAgain) {
+  for (const bool closed : {false, true}) {
+    poll_.id = samples::poll_id(closed ? "closed" : "open");
+    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    round();
+    std::optional<ChangeOutcome> outcome;
+    steward_.change(
+        {poll_.id, v1::POLL_ACTION_OPENED, nullptr, "test", ""},
+        [&](ChangeResult result) { outcome = result.outcome; }, now_);
+    round();
+    EXPECT_EQ(outcome, std::nullopt);
+    steward_.settled(kFirst, poll_.id, closed);
+    EXPECT_EQ(outcome, ChangeOutcome::done);
+  }
+}
+
+// --- Shard -------------------------------------------------------------------------------------
+
+class ShardTest : public testing::Test, protected ShardEvents, protected ReplySink {
+ protected:
+  ShardTest() { shard_.say_hello(now_); }
+
+  // `durable` says how many of the delivered records are not durable yet.
+  void deliver(const std::vector<std::string>& records, std::uint64_t not_durable = 0) {
+    const auto first = shard_.positions()[0].second.next;
+    shard_.deliver(kFirst, first, batch(records), {first.plus(records.size()).value - not_durable},
+                   now_);
+    shard_.flush();
+  }
+  void round() {
+    shard_.flush();
+    deliver(log_.take());
+  }
+  void pass(std::chrono::milliseconds time) {
+    now_ += time;
+    shard_.tick(now_);
+    shard_.flush();
+  }
+  void vote(std::uint64_t voter, std::uint16_t option) {
+    const auto answers = samples::choose(option);
+    BallotRequest request;
+    request.poll = poll_.id;
+    request.voter = samples::voter(voter);
+    request.digest = samples::digest_of(answers);
+    request.ballot =
+        model::serialize_ballot(poll_.id, request.voter, samples::territory("75701000"), 3,
+                                model::serialize(answers), *request.digest, 500'000);
+    request.reply_to = this;
+    shard_.submit(std::move(request), now_);
+    shard_.flush();
+  }
+  std::vector<Outcome> told() { return std::exchange(told_, {}); }
+
+  void deliver(std::vector<Reply> replies) override {
+    for (const auto& reply : replies) told_.push_back(reply.outcome);
+  }
+  void serving(PartitionId, const model::Position&) override {}
+  void settled(PartitionId, const model::PollId&, bool closed) override { settled_ = closed; }
+  void fatal(PartitionId, const std::string& why) override { ADD_FAILURE() << why; }
+
+  Instant now_ = samples::kEpoch;
+  model::PollDefinition poll_ = samples::poll_of_one_question("poll");
+  HandLog log_;
+  samples::MemoryDisk disk_;
+  samples::MemoryIndex index_{disk_};
+  std::optional<bool> settled_;
+  std::vector<Outcome> told_;
+  Shard shard_{{kFirst},         log_, index_, model::RecordWriter(samples::boot(1), 1),
+               samples::boot(2), *this};
+};
+
+TEST_F(ShardTest, ServesAfterItsHelloWasRefusedOrLost) {
+  log_.status = AppendStatus::full;
+  shard_.flush();
+  log_.status = AppendStatus::queued;
+  pass(50ms);
+  EXPECT_EQ(log_.take().size(), 1u);  // written again at once, and lost
+  pass(10s);
+  round();
+  EXPECT_TRUE(shard_.serving());
+}
+
+TEST_F(ShardTest, LetsAVoterTryAgainWhoseRecordWasLost) {
+  round();
+  deliver({samples::Writer(3).open(poll_)});
+  vote(1, 0);
+  log_.take();
+  vote(1, 0);
+  EXPECT_THAT(log_.take(), IsEmpty());  // it waits behind the first
+  pass(10s);
+  EXPECT_THAT(told(), ElementsAre(Outcome::outcome_unknown, Outcome::outcome_unknown));
+  log_.take();
+  vote(1, 0);
+  round();
+  EXPECT_THAT(told(), ElementsAre(Outcome::accepted));
+}
+
+TEST_F(ShardTest, WritesALostOpenAgain) {
+  round();
+  auto entry = std::make_shared<model::PollEntry>();
+  entry->definition = std::make_shared<const model::PollDefinition>(poll_);
+  entry->phase = model::PollPhase::open;
+  auto directory = std::make_shared<model::Directory>();
+  directory->polls[poll_.id] = entry;
+  shard_.update(directory, {poll_.id}, now_);
+  shard_.flush();
+  EXPECT_EQ(log_.take().size(), 1u);
+  pass(1s);
+  EXPECT_THAT(log_.take(), IsEmpty());
+  pass(10s);
+  round();
+  EXPECT_EQ(settled_, false);
+}
+
+TEST_F(ShardTest, TellsThatAPollWasOpenHereBeforeTheDirectorySaidSo) {
+  round();
+  deliver({samples::Writer(3).open(poll_)});
+  settled_.reset();
+  auto entry = std::make_shared<model::PollEntry>();
+  entry->definition = std::make_shared<const model::PollDefinition>(poll_);
+  entry->phase = model::PollPhase::open;
+  auto directory = std::make_shared<model::Directory>();
+  directory->polls[poll_.id] = entry;
+  shard_.update(directory, {poll_.id}, now_);
+  EXPECT_EQ(settled_, false);
+}
+
+TEST_F(ShardTest, AnswersNothingThatIsNotDurable) {
+  round();
+  samples::Writer other(3);
+  deliver({other.open(poll_)});
+  vote(1, 0);
+  deliver(log_.take(), 1);
+  EXPECT_THAT(told(), IsEmpty());
+  deliver({other.close("poll")}, 1);
+  EXPECT_THAT(told(), ElementsAre(Outcome::accepted));
+  vote(2, 0);
+  EXPECT_THAT(told(), IsEmpty());  // CLOSE may yet be lost
+  pass(50ms);
+  round();  // its own NOOP proves the tail
+  EXPECT_THAT(told(), ElementsAre(Outcome::poll_closed));
+}
+
+}  // namespace
+}  // namespace veche::node

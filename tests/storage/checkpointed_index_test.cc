@@ -1,0 +1,152 @@
+#include "storage/index/checkpointed_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/apply/partition.h"
+#include "tests/engine/samples.h"
+#include "tests/storage/storage_fixture.h"
+
+namespace veche::storage {
+namespace {
+
+using model::Counted;
+using model::PartitionId;
+using model::PollNumber;
+using samples::voter;
+
+constexpr PartitionId kHere{5};
+constexpr PollNumber kPoll{0};
+
+Counted counted(std::uint64_t offset) {
+  return {{offset}, samples::bytes16<model::Digest>(offset)};
+}
+
+model::PartitionImage image_at(std::uint64_t next, std::vector<model::PollImage> polls = {}) {
+  return {kHere,
+          {{next}, samples::bytes16<model::RollingHash>(next)},
+          next + 1,
+          next + 2,
+          std::move(polls)};
+}
+
+class CheckpointedIndexTest : public testing::Test {
+ protected:
+  std::unique_ptr<IndexStore> open(const char* name = "index") const {
+    return IndexStore::open(folder_ / name, {}).value();
+  }
+  static void checkpoint(CheckpointedIndex& index, model::PartitionImage image) {
+    index.begin_checkpoint({std::move(image)});
+    index.finish_checkpoint();
+  }
+  TempFolder folder_;
+};
+
+TEST_F(CheckpointedIndexTest, FindsWhatWasInsertedBeforeDuringAndAfterACheckpoint) {
+  const auto store = open();
+  CheckpointedIndex index(*store);
+  index.insert(kHere, kPoll, voter(1), counted(1));
+  EXPECT_EQ(index.find(kHere, kPoll, voter(1)), counted(1));
+  index.begin_checkpoint({image_at(2)});
+  EXPECT_EQ(index.recent(), 0u);
+  index.insert(kHere, kPoll, voter(2), counted(2));
+  EXPECT_EQ(index.find(kHere, kPoll, voter(1)), counted(1));
+  EXPECT_EQ(index.find(kHere, kPoll, voter(2)), counted(2));
+  index.finish_checkpoint();
+  EXPECT_TRUE(index.ready_for_checkpoint());
+  EXPECT_EQ(index.find(kHere, kPoll, voter(1)), counted(1));
+  EXPECT_EQ(index.find(kHere, kPoll, voter(3)), std::nullopt);
+}
+
+TEST_F(CheckpointedIndexTest, KeepsPartitionsPollsAndVotersApart) {
+  const auto store = open();
+  CheckpointedIndex index(*store);
+  index.insert({1}, {256}, voter(1), counted(1));
+  for (const bool written : {false, true}) {
+    EXPECT_TRUE(index.find({1}, {256}, voter(1)));
+    EXPECT_FALSE(index.find({256}, {256}, voter(1)));
+    EXPECT_FALSE(index.find({1}, {1}, voter(1)));
+    EXPECT_FALSE(index.find({1}, {256}, voter(2)));
+    if (!written) checkpoint(index, image_at(1));
+  }
+}
+
+TEST_F(CheckpointedIndexTest, LoadsTheLastCheckpointAndNothingLater) {
+  {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    index.insert(kHere, kPoll, voter(1), counted(1));
+    checkpoint(index, image_at(2, {{{0}, "zero"}, {{1}, "one"}}));
+    index.insert(kHere, kPoll, voter(2), counted(2));
+    checkpoint(index, image_at(3, {{{1}, "one anew"}}));
+    index.insert(kHere, kPoll, voter(3), counted(3));
+  }
+  const auto store = open();
+  const auto image = store->load(kHere);
+  EXPECT_EQ(image.position, image_at(3).position);
+  EXPECT_EQ(image.invalid, 4u);
+  EXPECT_EQ(image.duplicates, 5u);
+  ASSERT_EQ(image.polls.size(), 2u);
+  EXPECT_EQ(image.polls[0].bytes, "zero");
+  EXPECT_EQ(image.polls[1].bytes, "one anew");
+  EXPECT_TRUE(store->find(kHere, kPoll, voter(2)));
+  EXPECT_FALSE(store->find(kHere, kPoll, voter(3)));
+  EXPECT_EQ(store->load({6}).position, model::Position{});
+}
+
+TEST_F(CheckpointedIndexTest, IsAtTheOldPositionIfTheProcessDiesBeforeTheNextCheckpoint) {
+  const auto store = open();
+  CheckpointedIndex index(*store);
+  index.insert(kHere, kPoll, voter(1), counted(1));
+  checkpoint(index, image_at(2));
+  index.insert(kHere, kPoll, voter(2), counted(2));
+  copy_folder(folder_ / "index", folder_ / "image");
+  checkpoint(index, image_at(3));
+  const auto image = open("image");
+  EXPECT_EQ(image->load(kHere).position, image_at(2).position);
+  EXPECT_FALSE(image->find(kHere, kPoll, voter(2)));
+  EXPECT_EQ(image->count_voters(kHere, kPoll), 1u);
+}
+
+// RocksDB takes a file over by giving it a second name and then removing the first. A process that
+// dies between the two leaves both.
+TEST_F(CheckpointedIndexTest, DoesNotWriteOverAFileThatACrashLeftWithTwoNames) {
+  {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    for (std::uint64_t v = 0; v < 100; ++v) index.insert(kHere, kPoll, voter(v), counted(v));
+    checkpoint(index, image_at(100));
+  }
+  for (const auto& file : std::filesystem::directory_iterator(folder_ / "index"))
+    if (file.path().extension() == ".sst")
+      std::filesystem::create_hard_link(file.path(), folder_ / "index" / "checkpoint-1.sst");
+  {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    index.insert(kHere, kPoll, voter(100), counted(100));
+    checkpoint(index, image_at(101));
+  }
+  EXPECT_EQ(open()->count_voters(kHere, kPoll), 101u);
+}
+
+TEST_F(CheckpointedIndexTest, IsBoundToItsLog) {
+  open();
+  auto opened = IndexStore::open(folder_ / "index", samples::bytes16<model::LogId>(1));
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("another log"));
+}
+
+TEST_F(CheckpointedIndexTest, CanBeReadWhileNoServerRunsAndIsNotChanged) {
+  {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    index.insert(kHere, kPoll, voter(1), counted(1));
+    checkpoint(index, image_at(2));
+  }
+  EXPECT_EQ(IndexStore::open_read_only(folder_ / "index").value()->count_voters(kHere, kPoll), 1u);
+  EXPECT_FALSE(IndexStore::open_read_only(folder_ / "none"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "none"));
+}
+
+}  // namespace
+}  // namespace veche::storage

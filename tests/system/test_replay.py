@@ -1,0 +1,226 @@
+"""Real ballots through the real binary: every official total, however the ballots arrive."""
+
+import csv
+import gzip
+import io
+import json
+import pathlib
+import subprocess
+import tarfile
+import unittest
+
+import crash
+import veche
+
+BALLOTS = veche.SHARED_DATA / "ballots"
+CITIES = {"Wroclaw_2020": 89_419, "Zabrze_2020": 9_375, "Krakow_2021": 51_229,
+          "Katowice_2023": 39_828, "Warszawa_2026": 61_668}
+DISTRICT_POLLS = {"Zabrze_2020": (18, 14_104), "Krakow_2021": (18, 51_229),
+                  "Katowice_2023": (22, 44_969)}
+
+
+def city_file(city):
+    return BALLOTS / f"Poland_{city}.pb.gz"
+
+
+def official_totals(path):
+    """{project: (votes, score or None)}, read with nothing but the csv module."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        lines = file.read().splitlines()
+    begin, end = lines.index("PROJECTS") + 1, lines.index("VOTES")
+    rows = csv.DictReader(io.StringIO("\n".join(lines[begin:end])), delimiter=";")
+    return {row["project_id"]: (int(row["votes"]), int(row["score"]) if "score" in row else None)
+            for row in rows}
+
+
+class ReplayCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if not BALLOTS.is_dir():
+            raise unittest.SkipTest(f"no real ballots in {BALLOTS}")
+        cls.server = veche.Server(territories=None)
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+        help_text = subprocess.run([veche.BINARY, "replay", "--help"], capture_output=True)
+        if help_text.returncode:
+            raise unittest.SkipTest("this binary has no replay")
+
+    def command(self, path, *options):
+        return [veche.BINARY, "replay", str(path), "--server", self.server.url, "--keys",
+                str(self.server.folder / "keys/issuer.json"), "--json", *options]
+
+    def replay(self, path, *options):
+        """The report of a replay that has to succeed."""
+        done = subprocess.run(self.command(path, *options), capture_output=True, text=True,
+                              timeout=180)
+        self.assertEqual(done.returncode, 0, f"{path.name}: {done.stdout[-800:]}"
+                                             f"{done.stderr[-800:]}")
+        return json.loads(done.stdout)
+
+    def assert_official(self, path, report, ballots=None):
+        """Not only by the product's own word."""
+        self.assertEqual(report["totals"]["equal"], report["totals"]["of"])
+        self.assertGreater(report["totals"]["of"], 0)
+        official = official_totals(path)
+        results = self.server.settled_results(report["poll"], ballots or report["ballots"])
+        if ballots:
+            self.assertEqual(results["ballots"], ballots)
+        shown = {option["id"]: option for option in results["questions"][0]["options"]}
+        self.assertEqual(shown.keys(), official.keys())
+        for project, (votes, score) in official.items():
+            self.assertEqual(shown[project]["votes"], votes, project)
+            if score is not None and "points" in shown[project]:
+                self.assertEqual(shown[project]["points"], score, project)
+        return results
+
+    def tearDown(self):
+        self.assertTrue(self.server.is_running())
+
+    @classmethod
+    def recount(cls):
+        """The server is stopped for it, and started again."""
+        if not crash.recount_exists(veche.BINARY):
+            return []
+        if cls.server.stop() != 0:
+            return ["SIGTERM did not end well"]
+        faults = crash.recount_faults(cls.server)
+        cls.server.start()
+        return faults
+
+
+class Cities(ReplayCase):
+    def replay_city(self, city, *options):
+        path = city_file(city)
+        report = self.replay(path, *options)
+        self.assertEqual(report["outcomes"], {"accepted": CITIES[city]})
+        results = self.assert_official(path, report, CITIES[city])
+        self.assertEqual(sum(territory["ballots"] for territory in self.server.results(
+            report["poll"])["territories"] if territory["parent"] is None), CITIES[city])
+        again = self.replay(path, *options)
+        self.assertEqual(again["outcomes"], {"recorded": CITIES[city]})
+        self.assertEqual(self.server.results(report["poll"])["questions"], results["questions"])
+
+    def test_wroclaw_by_single_ballots(self):
+        self.replay_city("Wroclaw_2020", "--connections", "32")
+
+    def test_zabrze(self):
+        self.replay_city("Zabrze_2020", "--batch", "500")
+
+    def test_krakow_with_ranks(self):
+        self.replay_city("Krakow_2021", "--batch", "1000")
+
+    def test_katowice_with_points(self):
+        self.replay_city("Katowice_2023", "--batch", "1000")
+
+    def test_warszawa_with_approval(self):
+        self.replay_city("Warszawa_2026", "--batch", "1000")
+
+    def test_z_a_recount_is_the_same(self):
+        """The last one by name: it looks at what the others left."""
+        self.assertEqual(self.recount(), [])
+
+
+class WroclawInBatches(ReplayCase):
+    def test_batches_and_then_single_ballots(self):
+        path = city_file("Wroclaw_2020")
+        report = self.replay(path, "--batch", "1000")
+        self.assertEqual(report["outcomes"], {"accepted": 89_419})
+        self.assert_official(path, report, 89_419)
+        again = self.replay(path, "--connections", "32")
+        self.assertEqual(again["outcomes"], {"recorded": 89_419})
+
+
+class WroclawKilled(ReplayCase):
+    def test_three_kills_in_the_middle_change_no_total(self):
+        path, poll = city_file("Wroclaw_2020"), "poland-wroclaw-2020"
+        running = subprocess.Popen(self.command(path, "--connections", "32"), text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(running.kill)
+        kills = 0
+        for mark in (15_000, 35_000, 55_000):
+            while running.poll() is None and self.ballots_now(poll) < mark:
+                pass
+            if running.poll() is None:
+                self.server.kill()
+                self.server.start()
+                kills += 1
+        output, errors = running.communicate(timeout=180)
+        self.assertEqual(kills, 3, "the replay was over too early")
+        self.assertEqual(running.returncode, 0, output[-800:] + errors[-800:])
+        report = json.loads(output)
+        self.assertGreater(report["resent"], 0)
+        self.assertEqual(report["outcomes"].get("accepted", 0)
+                         + report["outcomes"].get("recorded", 0), 89_419)
+        self.assertLessEqual(report["outcomes"].keys(), {"accepted", "recorded"})
+        self.assert_official(path, report, 89_419)
+        self.assertEqual(self.replay(path, "--batch", "1000")["outcomes"], {"recorded": 89_419})
+        self.assertEqual(self.recount(), [])
+
+    def ballots_now(self, poll):
+        answer = self.server.get(f"/v1/polls/{poll}/results")
+        return answer.json()["ballots"] if answer.status == 200 else 0
+
+
+class DistrictPolls(ReplayCase):
+    def setUp(self):
+        self.folder = self.server.folder / "districts"
+
+    def districts(self, city):
+        folder = self.folder / city
+        if not folder.exists():
+            with tarfile.open(BALLOTS / f"Poland_{city}__district_polls.tar.gz") as archive:
+                archive.extractall(folder, filter="data")
+        return sorted(folder.rglob("*.pb"))
+
+    def replay_all(self, city):
+        files = self.districts(city)
+        polls, ballots = DISTRICT_POLLS[city]
+        self.assertEqual(len(files), polls)
+        counted = 0
+        for path in files:
+            report = self.replay(path, "--registry", str(city_file(city)), "--batch", "1000")
+            self.assertEqual(report["outcomes"], {"accepted": report["ballots"]}, path.name)
+            self.assert_official(path, report)
+            counted += report["ballots"]
+        self.assertEqual(counted, ballots)
+        return files
+
+    def test_zabrze(self):
+        self.replay_all("Zabrze_2020")
+
+    def test_katowice(self):
+        self.replay_all("Katowice_2023")
+
+    def test_krakow_and_its_neighbours(self):
+        """Everybody's home is the poll's district, so at the next district's poll all are refused,
+        and nothing is counted."""
+        files = self.replay_all("Krakow_2021")
+        for path, neighbour in list(zip(files, files[1:] + files[:1]))[::3]:
+            report = self.replay(path, "--registry", str(city_file("Krakow_2021")), "--into",
+                                 str(neighbour), "--batch", "1000")
+            self.assertEqual(report["outcomes"], {"not-eligible": report["ballots"]}, path.name)
+            self.assertEqual(report["counted_before"], report["counted_after"])
+        path, neighbour = files[:2]
+        self.replay(path, "--registry", str(city_file("Krakow_2021")), "--into", str(neighbour))
+
+
+class Broken(unittest.TestCase):
+    @veche.needs_binary
+    def test_a_broken_file_is_refused_with_its_line(self):
+        server = veche.Server()
+        self.addCleanup(server.close)
+        path = pathlib.Path(server.folder) / "broken.pb"
+        good = ("META\nkey;value\nvote_type;approval\nPROJECTS\nproject_id;cost;votes\np1;1;1\n"
+                "VOTES\nvoter_id;vote\nv1;p1\n")
+        for broken, line in ((good + "v2;nobody\n", 10), (good + "v1;p1\n", 10),
+                             (good.replace("p1;1;1", "p1;1;x"), 6)):
+            path.write_text(broken)
+            done = subprocess.run([veche.BINARY, "replay", str(path)], capture_output=True,
+                                  text=True, timeout=60)
+            self.assertNotEqual(done.returncode, 0, broken)
+            self.assertIn(str(line), done.stderr, broken)
+
+
+if __name__ == "__main__":
+    unittest.main()

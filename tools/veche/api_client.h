@@ -1,0 +1,80 @@
+// Veche's HTTP interface as the commands use it: JSON in and out, staff tokens as they are needed,
+// refusals as faults for people. Blocks; for one thread.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <boost/json/value.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/model/result.h"
+#include "ingest/auth/issuer.h"
+#include "ingest/http/client.h"
+
+namespace veche::tools {
+
+// The options that commands for a running server share.
+struct ServerOptions {
+  std::string url = "http://127.0.0.1:8080";
+  std::string keys;   // path of issuer.json
+  std::string token;  // instead of keys
+};
+
+void add_server_option(CLI::App& command, ServerOptions& options);
+// --keys and --token, for commands that need the word of somebody.
+void add_signing_options(CLI::App& command, ServerOptions& options);
+
+// The voter's pseudonym where no identity side makes one: SHA-256(poll id, a zero byte, voter id).
+auth::Bytes32 sub_of(const model::PollId& poll, std::string_view voter_id);
+
+std::chrono::sys_seconds now_seconds();
+
+// The code of a refusal, such as "already-voted", or its status where the body names none.
+std::string code_of(const http::Answer& answer);
+// The refusal with its detail and everything it lists.
+Fault fault_of(const http::Answer& answer);
+
+class ApiClient {
+ public:
+  // Loads the keys, if the options name some.
+  static Result<ApiClient> connect(const ServerOptions& options);
+
+  // For how long a call is tried again while no server answers, or it answers 503.
+  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+
+  const std::string& url() const { return url_; }
+  // Null without keys.
+  auth::Issuer* issuer() { return issuer_ ? &*issuer_ : nullptr; }
+
+  // Any answer, whatever its status.
+  Result<http::Answer> call(http::Call call) const;
+  // With a staff token that holds the role.
+  Result<http::Answer> call_as(auth::Role role, http::Call call);
+
+  // The document of a 2xx answer; any other answer is a fault.
+  Result<boost::json::value> get(std::string_view target) const;
+  Result<boost::json::value> post_as(auth::Role role, std::string_view target, std::string body);
+
+ private:
+  ApiClient(std::string url, std::string token) : url_(std::move(url)), token_(std::move(token)) {}
+  Result<std::string> staff_token(auth::Role role);
+
+  std::string url_;
+  std::string token_;
+  std::optional<auth::Issuer> issuer_;
+  std::chrono::milliseconds patience_{0};
+};
+
+Result<boost::json::value> parse_answer(const http::Answer& answer);
+
+// The whole file, or stdin for "-".
+Result<std::string> read_input(const std::string& path);
+
+// How many lines a batch has: the last may go without its line end.
+std::uint32_t count_lines(std::string_view body);
+// A batch as a gateway sends it.
+http::Call batch_call(auth::Issuer& issuer, std::string body);
+
+}  // namespace veche::tools

@@ -1,0 +1,78 @@
+#include "tools/veche/data_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <system_error>
+#include <utility>
+
+namespace veche::tools {
+
+Result<DataFolder> DataFolder::open(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    return Fault(fmt::format("the data folder {} cannot be made: {}", path.string(),
+                             error.message()));
+  const auto file = (path / "veche.lock").string();
+  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock < 0)
+    return Fault(fmt::format("{} cannot be opened: {}", file, std::strerror(errno)));
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    char owner[32] = {};
+    const auto size = ::read(lock, owner, sizeof owner - 1);
+    ::close(lock);
+    return Fault(fmt::format("the data folder {} is in use by process {}: stop it first, or give "
+                             "another --data",
+                             path.string(),
+                             size > 0 ? std::string(owner, static_cast<std::size_t>(size)) : "?"));
+  }
+  const auto owner = std::to_string(::getpid());
+  DataFolder folder(path, lock);
+  if (::ftruncate(lock, 0) != 0 ||
+      ::pwrite(lock, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size()))
+    return Fault(fmt::format("{} cannot be written: {}", file, std::strerror(errno)));
+  if (auto read = folder.read_node_id(); !read) return read.error();
+  return folder;
+}
+
+DataFolder::DataFolder(DataFolder&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_(std::exchange(other.lock_, -1)),
+      node_id_(other.node_id_) {}
+
+DataFolder::~DataFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+Result<void> DataFolder::read_node_id() {
+  const auto file = path_ / "node.id";
+  std::string bytes(17, '\0');
+  std::ifstream in(file, std::ios::binary);
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  if (const auto id = model::BootId::parse(bytes)) {
+    node_id_ = *id;
+    return {};
+  }
+  node_id_ = random_id();
+  std::ofstream out(file, std::ios::binary);
+  out << node_id_.view();
+  if (!out.flush()) return Fault(fmt::format("{} cannot be written", file.string()));
+  return {};
+}
+
+model::BootId random_id() {
+  std::random_device device;
+  model::BootId id;
+  for (auto& byte : id.bytes) byte = static_cast<std::uint8_t>(device());
+  return id;
+}
+
+}  // namespace veche::tools

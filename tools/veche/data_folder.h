@@ -1,0 +1,39 @@
+// The folder of one node: its log, its index, and a lock that says who has it.
+//
+//   DIR/veche.lock   process id of the owner, locked as long as it lives
+//   DIR/log          the embedded log: the truth, keep it
+//   DIR/index        derived; may be deleted while no server runs
+//   DIR/node.id      16 random bytes that name this installation in the log
+#pragma once
+
+#include <filesystem>
+
+#include "engine/model/ids.h"
+#include "engine/model/result.h"
+
+namespace veche::tools {
+
+class DataFolder {
+ public:
+  // Makes the folder if need be. Fault: another process has it, named by its id.
+  static Result<DataFolder> open(const std::filesystem::path& path);
+  DataFolder(DataFolder&& other) noexcept;
+  DataFolder& operator=(DataFolder&&) = delete;
+  ~DataFolder();
+
+  std::filesystem::path log() const { return path_ / "log"; }
+  std::filesystem::path index() const { return path_ / "index"; }
+  const model::BootId& node_id() const { return node_id_; }
+
+ private:
+  DataFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  Result<void> read_node_id();
+
+  std::filesystem::path path_;
+  int lock_;  // file descriptor; -1 after a move
+  model::BootId node_id_;
+};
+
+model::BootId random_id();
+
+}  // namespace veche::tools

@@ -1,0 +1,22 @@
+// The one program of Veche: a node, and every tool around it.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "tools/veche/command.h"
+
+int main(int argc, char** argv) {
+  using namespace veche::tools;
+  CLI::App app("Veche counts the ballots of regional polls, each voter once.", "veche");
+  app.set_version_flag("--version", "veche " VECHE_VERSION);
+  app.require_subcommand(1);
+  app.footer("Run `veche COMMAND --help` for the options and examples of a command.");
+  add_serve(app);
+  add_keygen(app);
+  add_token(app);
+  add_poll(app);
+  add_ballot(app);
+  add_results(app);
+  add_replay(app);
+  return run_program(app, argc, argv);
+}

@@ -1,0 +1,331 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "engine/model/limits.h"
+#include "ingest/wire/poll_json.h"
+#include "tools/veche/api_client.h"
+#include "tools/veche/command.h"
+#include "tools/veche/interrupt.h"
+#include "tools/veche/own_server.h"
+#include "tools/veche/pabulib.h"
+#include "tools/veche/replay_city.h"
+#include "tools/veche/replay_load.h"
+#include "tools/veche/replay_poll.h"
+#include "tools/veche/terminal.h"
+
+namespace veche::tools {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int kTreeAttempts = 10;
+constexpr int kPollAttempts = 2;
+
+struct Options {
+  std::string file;
+  std::string registry;
+  std::string into;
+  std::string server;
+  std::string keys;
+  ReplayWay way;
+  std::int64_t patience_seconds = ReplayWay().patience.count();
+  bool json = false;
+};
+
+double seconds_of(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// --- The server is made ready ------------------------------------------------------------------
+
+// The tree as CSV; empty where the server has none yet.
+Result<std::string> read_tree(const ApiClient& client) {
+  auto answer = client.call({.target = "/v1/territories", .headers = {{"Accept", "text/csv"}}});
+  if (!answer) return answer.error();
+  if (answer->status == 200) return std::move(answer->body);
+  if (code_of(*answer) == "no-territories") return std::string();
+  return fault_of(*answer);
+}
+
+// Others may write the tree at the same time, and the last one wins: it is read until it has all.
+Result<void> ensure_territories(ApiClient& client, const ReplayCity& city) {
+  for (int attempt = 0; attempt < kTreeAttempts; ++attempt) {
+    const auto present = read_tree(client);
+    if (!present) return present.error();
+    auto wanted = tree_with(*present, city);
+    if (!wanted) return wanted.error();
+    if (!*wanted) return {};
+    const auto answer =
+        client.call_as(auth::Role::kOperator, {.method = "PUT",
+                                               .target = "/v1/territories",
+                                               .headers = {{"Content-Type", "text/csv"}},
+                                               .body = std::move(**wanted)});
+    if (!answer) return answer.error();
+    if (answer->status != 200 && code_of(*answer) != "overtaken") return fault_of(*answer);
+  }
+  return Fault{"others change the territory tree all the time; run it again when they are done"};
+}
+
+// The poll as the server has it, made first if it has none.
+Result<json::value> ensure_poll(ApiClient& client, const model::PollDefinition& wanted) {
+  const auto path = "/v1/polls/" + wanted.id.str();
+  for (int attempt = 0; attempt < kPollAttempts; ++attempt) {
+    const auto present = client.call({.target = path});
+    if (!present) return present.error();
+    if (present->status != 404) return parse_answer(*present);
+    const auto made = client.call_as(auth::Role::kModerator,
+                                     {.method = "POST",
+                                      .target = "/v1/polls",
+                                      .headers = {{"Content-Type", "application/json"}},
+                                      .body = json::serialize(wire::write_definition(wanted))});
+    if (!made) return made.error();
+    if (code_of(*made) != "poll-exists") return parse_answer(*made);
+  }
+  return Fault{fmt::format("the poll {} comes and goes", wanted.id.view())};
+}
+
+Result<void> ensure_open(ApiClient& client, const json::value& poll, const model::PollId& id) {
+  if (poll.at("state").as_string() != "scheduled") return {};
+  const auto path = fmt::format("/v1/polls/{}/transitions", id.view());
+  const auto answer =
+      client.call_as(auth::Role::kApprover, {.method = "POST",
+                                             .target = path,
+                                             .headers = {{"Content-Type", "application/json"}},
+                                             .body = R"({"action":"open","reason":"replay"})"});
+  if (!answer) return answer.error();
+  // Its time had come before ours.
+  if (answer->status == 200 || code_of(*answer) == "wrong-state") return {};
+  return fault_of(*answer);
+}
+
+Result<void> prepare(ApiClient& client, const ReplayCity& city,
+                     const model::PollDefinition& wanted) {
+  if (auto done = ensure_territories(client, city); !done) return done.error();
+  const auto poll = ensure_poll(client, wanted);
+  if (!poll) return poll.error();
+  const auto present = read_definition(*poll);
+  if (!present) return present.error();
+  if (!is_same_poll(*present, wanted))
+    return Fault{fmt::format("the server has another poll {}; rename the file, for another id",
+                             wanted.id.view())};
+  return ensure_open(client, *poll, wanted.id);
+}
+
+// --- The report --------------------------------------------------------------------------------
+
+json::object report_of(const model::PollId& poll, const ReplayOutcomes& outcomes) {
+  json::object by_code;
+  for (const auto& [code, count] : outcomes.by_code) by_code[code] = count;
+  const auto seconds = seconds_of(outcomes.duration);
+  return {{"poll", poll.str()},
+          {"ballots", outcomes.sum()},
+          {"outcomes", std::move(by_code)},
+          {"resent", outcomes.resent},
+          {"seconds", seconds},
+          {"ballots_per_second", static_cast<double>(outcomes.sum()) / seconds},
+          {"latency_ms",
+           {{"p50", seconds_of(outcomes.p50) * 1e3}, {"p99", seconds_of(outcomes.p99) * 1e3}}}};
+}
+
+void print_outcomes(const model::PollId& poll, const ReplayOutcomes& outcomes) {
+  const auto seconds = seconds_of(outcomes.duration);
+  fmt::print("{}: {} ballots in {:.2f} s, {:.0f} a second; latency p50 {:.2f} ms, p99 {:.2f} ms\n",
+             poll.view(), outcomes.sum(), seconds, static_cast<double>(outcomes.sum()) / seconds,
+             seconds_of(outcomes.p50) * 1e3, seconds_of(outcomes.p99) * 1e3);
+  for (const auto& [code, count] : outcomes.by_code) fmt::print("  {:>9}  {}\n", count, code);
+  if (outcomes.resent > 0)
+    fmt::print("  {:>9}  sent again after lost connections\n", outcomes.resent);
+}
+
+void print_totals(const std::vector<Total>& totals) {
+  std::vector<std::vector<std::string>> rows{{"PROJECT", "TOTAL", "OFFICIAL", "COUNTED", ""}};
+  for (const auto& total : totals)
+    rows.push_back({total.project, std::string(total.what), std::to_string(total.official),
+                    std::to_string(total.counted), total.is_equal() ? "" : "differs"});
+  fmt::print("{}", format_table(
+                       rows, {Align::left, Align::left, Align::right, Align::right, Align::left}));
+}
+
+json::array differences_of(const std::vector<Total>& totals) {
+  json::array differences;
+  for (const auto& total : totals)
+    if (!total.is_equal())
+      differences.push_back(json::object{{"project", total.project},
+                                         {"total", json::string(total.what)},
+                                         {"official", total.official},
+                                         {"counted", total.counted}});
+  return differences;
+}
+
+Exit print_comparison(const Options& options, const model::PollId& poll,
+                      const ReplayOutcomes& outcomes, const std::vector<Total>& totals) {
+  const auto differences = differences_of(totals);
+  const auto equal = totals.size() - differences.size();
+  const bool all_counted = outcomes.of("accepted") + outcomes.of("recorded") == outcomes.sum();
+  if (options.json) {
+    auto report = report_of(poll, outcomes);
+    report["totals"] = {{"equal", equal}, {"of", totals.size()}};
+    report["differences"] = differences;
+    fmt::print("{}\n", json::serialize(report));
+  } else {
+    print_totals(totals);
+    print_outcomes(poll, outcomes);
+    fmt::print("{} of {} totals equal\n", equal, totals.size());
+  }
+  return differences.empty() && all_counted ? Exit::ok : Exit::failed;
+}
+
+// --- Replays -----------------------------------------------------------------------------------
+
+// One vote with its poll on the server.
+struct Replay {
+  PabulibFile file;
+  model::PollDefinition poll;
+  ReplayCity city;
+  std::vector<model::TerritoryCode> homes;  // by vote
+};
+
+Result<Replay> read_replay(const std::string& path, const Registry& registry) {
+  auto file = read_pabulib(path);
+  if (!file) return file.error();
+  ReplayCity city(*file);
+  for (const auto& [voter, district] : registry) city.district(district);
+  auto homes = homes_of(*file, registry, city);
+  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(now_seconds());
+  auto poll = definition_of(*file, poll_id_of(path), city.target_of(*file), now);
+  if (!poll) return poll.error();
+  return Replay{std::move(*file), std::move(*poll), std::move(city), std::move(homes)};
+}
+
+Result<Exit> replay_file(ApiClient& client, const Options& options, const Replay& replay) {
+  if (auto done = prepare(client, replay.city, replay.poll); !done) return done.error();
+  auto answers = answers_of(replay.file);
+  std::vector<ReplayBallot> ballots;
+  ballots.reserve(answers.size());
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    ballots.push_back({sub_of(replay.poll.id, replay.file.votes[i].voter_id), replay.homes[i],
+                       std::move(answers[i])});
+  const auto outcomes = send_ballots(client, replay.poll.id, ballots, options.way);
+  if (!outcomes) return outcomes.error();
+  const auto results = client.get(fmt::format("/v1/polls/{}/results", replay.poll.id.view()));
+  if (!results) return results.error();
+  return print_comparison(options, replay.poll.id, *outcomes,
+                          compare_totals(replay.file, *results));
+}
+
+Result<std::uint64_t> count_ballots(const ApiClient& client, const model::PollId& poll) {
+  const auto results = client.get(fmt::format("/v1/polls/{}/results", poll.view()));
+  if (!results) return results.error();
+  return results->at("ballots").to_number<std::uint64_t>();
+}
+
+// The voters of one file at the poll of another: all must be refused.
+Result<Exit> replay_into(ApiClient& client, const Options& options, const Replay& voters,
+                         const Replay& other) {
+  for (const auto* replay : {&voters, &other})
+    if (auto done = prepare(client, replay->city, replay->poll); !done) return done.error();
+  const auto before = count_ballots(client, other.poll.id);
+  if (!before) return before.error();
+  const auto answers = first_answers(other.poll);
+  std::vector<ReplayBallot> ballots;
+  for (std::size_t i = 0; i < voters.homes.size(); ++i)
+    ballots.push_back(
+        {sub_of(other.poll.id, voters.file.votes[i].voter_id), voters.homes[i], answers});
+  const auto outcomes = send_ballots(client, other.poll.id, ballots, options.way);
+  if (!outcomes) return outcomes.error();
+  const auto after = count_ballots(client, other.poll.id);
+  if (!after) return after.error();
+  const auto refused = outcomes->of("not-eligible");
+  if (options.json) {
+    auto report = report_of(other.poll.id, *outcomes);
+    report["counted_before"] = *before;
+    report["counted_after"] = *after;
+    fmt::print("{}\n", json::serialize(report));
+  } else {
+    print_outcomes(other.poll.id, *outcomes);
+    fmt::print("{} of {} refused as not eligible; {} ballots counted before, {} after\n", refused,
+               ballots.size(), *before, *after);
+  }
+  return refused == ballots.size() && *before == *after ? Exit::ok : Exit::failed;
+}
+
+Result<Exit> replay(Options options) {
+  options.way.patience = std::chrono::seconds(options.patience_seconds);
+  Registry registry;
+  if (!options.registry.empty()) {
+    const auto city = read_pabulib(options.registry);
+    if (!city) return city.error();
+    registry = registry_of(*city);
+  }
+  const auto first = read_replay(options.file, registry);
+  if (!first) return first.error();
+  std::optional<Replay> other;
+  if (!options.into.empty()) {
+    auto second = read_replay(options.into, registry);
+    if (!second) return second.error();
+    other = std::move(*second);
+  }
+  catch_interrupts();
+  std::unique_ptr<OwnServer> own;
+  if (options.server.empty()) {
+    auto started = OwnServer::start();
+    if (!started) return started.error();
+    own = std::move(*started);
+  }
+  auto client = ApiClient::connect(own ? ServerOptions{own->url(), own->issuer_json(), {}}
+                                       : ServerOptions{options.server, options.keys, {}});
+  if (!client) return client.error();
+  client->set_patience(options.way.patience);
+  return other ? replay_into(*client, options, *first, *other)
+               : replay_file(*client, options, *first);
+}
+
+}  // namespace
+
+void add_replay(CLI::App& app) {
+  auto& command = add_command(
+      app, "replay", "Send the real ballots of a Pabulib file and compare with its official totals",
+      {"veche replay Poland_Wroclaw_2020.pb.gz",
+       "veche replay Poland_Wroclaw_2020.pb.gz --batch 1000 --server http://127.0.0.1:8080 --keys "
+       "keys/issuer.json",
+       "veche replay Krakow_Debniki.pb --registry Krakow.pb.gz --into Krakow_Swoszowice.pb"});
+  const auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->file, "A vote as .pb or .pb.gz")->required();
+  command
+      .add_option("--registry", options->registry,
+                  "The city's own vote, which knows where the voters of a district vote live")
+      ->type_name("FILE");
+  command
+      .add_option("--into", options->into,
+                  "Send the voters of FILE to the poll of this other vote instead, and expect that "
+                  "each is refused as not eligible and none counted")
+      ->type_name("FILE");
+  auto* keys = command.add_option("--keys", options->keys, "issuer.json that the server trusts")
+                   ->type_name("FILE");
+  auto* server = command
+                     .add_option("--server", options->server,
+                                 "Address of a server; without it one is started and removed")
+                     ->needs(keys)
+                     ->type_name("URL");
+  keys->needs(server);
+  auto* connections =
+      command.add_option("--connections", options->way.connections, "Single ballots at once")
+          ->capture_default_str()
+          ->check(CLI::Range(1, 4'096));
+  command.add_option("--batch", options->way.batch_lines, "Lines of a gateway's batch; 4 at once")
+      ->excludes(connections)
+      ->check(CLI::Range(std::size_t{1}, limits::kBatchLines));
+  command
+      .add_option("--patience", options->patience_seconds,
+                  "Seconds to try again while no server answers")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 3'600));
+  command.add_flag("--json", options->json, "Print JSON");
+  on_run(command, [options] { return replay(*options); });
+}
+
+}  // namespace veche::tools

@@ -1,0 +1,286 @@
+// `veche serve`: one node. The whole object graph is built here, from what depends on nothing to
+// what answers requests, and taken down in the written order of Service::stop.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <memory>
+#include <thread>
+
+#include "engine/model/limits.h"
+#include "engine/node/node.h"
+#include "ingest/api/api.h"
+#include "ingest/api/metrics.h"
+#include "ingest/auth/jwks.h"
+#include "ingest/auth/voter.h"
+#include "ingest/http/server.h"
+#include "storage/index/checkpointed_index.h"
+#include "storage/log/embedded_log.h"
+#include "tools/veche/command.h"
+#include "tools/veche/data_folder.h"
+
+namespace veche::tools {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Options {
+  std::string data;
+  std::string listen = "127.0.0.1:8080";
+  std::string metrics = "127.0.0.1:9464";
+  std::string jwks;
+  std::string voter_secret;
+  std::string territories;
+  std::string access_log;
+  std::uint16_t partitions = limits::kDefaultPartitions;
+  std::uint16_t shards = 1;
+  std::uint16_t threads = 0;
+  std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
+};
+
+constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be mended by hand
+
+[[noreturn]] void stop_at_once(const std::string& why) {
+  fmt::print(stderr, "veche: {}\n", why);
+  std::fflush(stderr);
+  std::_Exit(kExitBroken);
+}
+
+std::string partition_name(model::PartitionId partition) {
+  return partition == model::kControl ? "control" : std::to_string(partition.value);
+}
+
+void print_position(const char* when, model::PartitionId partition,
+                    const model::Position& position) {
+  fmt::print(stderr, "position {} partition {} offset {} hash {:02x}\n", when,
+             partition_name(partition), position.next.value,
+             fmt::join(position.hash.bytes, ""));
+}
+
+// Signals are taken by the main thread alone; every thread started later inherits the mask.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+class Service {
+ public:
+  explicit Service(const Options& options) : options_(options) {}
+  ~Service() { stop(); }
+
+  Result<void> start() {
+    for (const auto step : {&Service::open_storage, &Service::read_keys, &Service::start_http,
+                            &Service::start_node, &Service::load_territories})
+      if (auto done = (this->*step)(); !done) return done;
+    return {};
+  }
+
+  std::string url() const { return server_->url(); }
+
+  void reload_keys() {
+    auto keys = auth::KeySet::load(options_.jwks);
+    if (!keys) {
+      fmt::print(stderr, "veche: the keys stay as they are: {}\n", keys.error().message);
+      return;
+    }
+    app_->replace_keys(std::make_shared<const auth::KeySet>(*std::move(keys)));
+    fmt::print(stderr, "veche: keys read again from {}\n", options_.jwks);
+  }
+
+  // 1. New requests are refused, connections taken no more.  2. What was taken is answered.
+  // 3. The log is closed, what was in it applied, and the last checkpoint written.
+  void stop() {
+    if (app_) app_->start_draining();
+    if (server_) server_->drain(limits::kDrainDeadline);
+    if (metrics_server_) metrics_server_->drain(1s);
+    if (node_) node_->drain();
+    server_.reset();
+    metrics_server_.reset();
+    node_.reset();
+  }
+
+ private:
+  Result<void> open_storage() {
+    auto folder = DataFolder::open(options_.data);
+    if (!folder) return folder.error();
+    folder_.emplace(*std::move(folder));
+    auto secret = auth::VoterSecret::load(options_.voter_secret);
+    if (!secret) return secret.error();
+    secret_.emplace(*std::move(secret));
+    storage::EmbeddedLogOptions log_options;
+    log_options.folder = folder_->log();
+    log_options.partitions = options_.partitions;
+    log_options.secret_check = secret_->check_value();
+    log_options.disk_reserve_bytes = options_.disk_reserve_mib << 20;
+    log_options.on_fatal = stop_at_once;
+    auto log = storage::EmbeddedLog::open(std::move(log_options));
+    if (!log) return log.error();
+    log_ = *std::move(log);
+    auto store = storage::IndexStore::open(folder_->index(), log_->id());
+    if (!store) return store.error();
+    index_store_ = *std::move(store);
+    return {};
+  }
+
+  Result<void> read_keys() {
+    auto keys = auth::KeySet::load(options_.jwks);
+    if (!keys) return keys.error();
+    std::vector<model::Index*> indexes;
+    const auto shards = std::min(options_.shards, log_->partitions());
+    for (std::uint16_t s = 0; s < shards; ++s)
+      indexes.push_back(indexes_
+                            .emplace_back(
+                                std::make_unique<storage::CheckpointedIndex>(*index_store_))
+                            .get());
+    node::NodeOptions node_options;
+    node_options.boot = random_id();
+    node_options.node_id = folder_->node_id();
+    node_options.on_position = print_position;
+    node_options.on_fatal = stop_at_once;
+    node_ = std::make_unique<node::Node>(*log_, std::move(indexes), std::move(node_options));
+    app_ = std::make_unique<api::App>(*node_, std::move(*secret_),
+                                      std::make_shared<const auth::KeySet>(*std::move(keys)),
+                                      metrics_);
+    if (!options_.access_log.empty() && !metrics_.log_requests_to(options_.access_log))
+      return Fault(fmt::format("the access log {} cannot be opened", options_.access_log));
+    return {};
+  }
+
+  Result<void> start_http() {
+    http::ServerOptions http;
+    http.listen = options_.listen;
+    http.threads = options_.threads != 0 ? options_.threads
+                                         : std::max(1u, std::thread::hardware_concurrency());
+    http.observer = &metrics_;
+    auto server = http::Server::start(http, [this](http::Worker& worker) {
+      return std::make_unique<api::Api>(*app_, worker);
+    });
+    if (!server) return server.error();
+    server_ = *std::move(server);
+    http::ServerOptions metrics_http;
+    metrics_http.listen = options_.metrics;
+    auto metrics_server = http::Server::start(metrics_http, [this](http::Worker&) {
+      return std::make_unique<api::MetricsApi>(metrics_, [this] { return facts(); });
+    });
+    if (!metrics_server) return metrics_server.error();
+    metrics_server_ = *std::move(metrics_server);
+    fmt::print(stderr, "veche: metrics at {}/metrics\n", metrics_server_->url());
+    return {};
+  }
+
+  Result<void> start_node() {
+    if (auto started = node_->start(); !started) return started;
+    while (!node_->ready()) std::this_thread::sleep_for(1ms);
+    return {};
+  }
+
+  // The file becomes a new version of the tree unless it says what the latest one says.
+  Result<void> load_territories() {
+    if (options_.territories.empty()) return {};
+    std::ifstream file(options_.territories, std::ios::binary);
+    const std::string csv{std::istreambuf_iterator<char>(file), {}};
+    if (!file) return Fault(fmt::format("{} cannot be read", options_.territories));
+    const auto tree = model::TerritoryTree::parse_csv(csv);
+    if (!tree) return Fault(fmt::format("{}: {}", options_.territories, tree.error().message));
+    const auto directory = node_->directory();
+    const auto* latest = directory->latest_tree();
+    if (latest && latest->tree->to_csv() == tree->to_csv()) return {};
+    std::promise<node::ChangeResult> added;
+    const auto today = std::chrono::floor<std::chrono::days>(api::now_seconds());
+    node_->add_tree(tree->to_csv(), api::format_date(today), "operator serve",
+                    [&](node::ChangeResult result) { added.set_value(std::move(result)); });
+    if (added.get_future().get().outcome != node::ChangeOutcome::done)
+      return Fault(fmt::format("{} could not be written into the log", options_.territories));
+    return {};
+  }
+
+  api::EngineFacts facts() {
+    api::EngineFacts facts;
+    const auto status = node_->status();
+    const auto log = log_->stats();
+    facts.ready = status.ready;
+    for (const auto& [partition, position] : status.positions)
+      facts.applied_records += static_cast<double>(position.next.value);
+    facts.invalid_records = static_cast<double>(status.invalid);
+    facts.duplicate_ballots = static_cast<double>(status.duplicates);
+    facts.log_groups = static_cast<double>(log.groups);
+    facts.log_records = static_cast<double>(log.records);
+    facts.log_sync_seconds = static_cast<double>(log.sync_us) / 1e6;
+    return facts;
+  }
+
+  const Options& options_;
+  api::Metrics metrics_;
+  std::optional<DataFolder> folder_;
+  std::optional<auth::VoterSecret> secret_;
+  std::unique_ptr<storage::EmbeddedLog> log_;
+  std::unique_ptr<storage::IndexStore> index_store_;
+  std::vector<std::unique_ptr<storage::CheckpointedIndex>> indexes_;
+  std::unique_ptr<node::Node> node_;
+  std::unique_ptr<api::App> app_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<http::Server> metrics_server_;
+};
+
+Result<Exit> serve(const Options& options) {
+  const auto signals = block_signals();
+  Service service(options);
+  if (auto started = service.start(); !started) return started.error();
+  fmt::print("{}\n", service.url());
+  std::fflush(stdout);
+  for (int signal = 0; sigwait(&signals, &signal) == 0 && signal == SIGHUP;) service.reload_keys();
+  fmt::print(stderr, "veche: draining\n");
+  service.stop();
+  return Exit::ok;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app) {
+  auto& command = add_command(
+      app, "serve", "Run a node: take ballots, count them, show results",
+      {"veche serve --data data --jwks keys/jwks.json --voter-secret keys/voter.secret "
+       "--territories oktmo.csv"});
+  const auto options = std::make_shared<Options>();
+  command.add_option("--data", options->data, "Folder of the log and the index")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("--jwks", options->jwks, "Keys that tokens are checked with; SIGHUP reads again")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--voter-secret", options->voter_secret, "32 bytes that make voter keys")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--territories", options->territories,
+                     "CSV of the territory tree; a new version when it says something new")
+      ->type_name("FILE");
+  command.add_option("--listen", options->listen, "Address and port; port 0 takes a free one")
+      ->capture_default_str();
+  command.add_option("--metrics", options->metrics, "Address and port of GET /metrics")
+      ->capture_default_str();
+  command.add_option("--access-log", options->access_log, "One JSON line a request; - is stderr")
+      ->type_name("FILE");
+  command.add_option("--partitions", options->partitions, "Of a log that is made now")
+      ->check(CLI::Range(std::uint16_t{1}, limits::kPartitions))
+      ->capture_default_str();
+  command.add_option("--shards", options->shards, "Threads that count")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command.add_option("--threads", options->threads, "Threads that speak HTTP; default: the cores")
+      ->check(CLI::Range(1, 256));
+  command.add_option("--disk-reserve-mib", options->disk_reserve_mib,
+                     "Ballots are refused when the disk has less room")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  on_run(command, [options] { return serve(*options); });
+}
+
+}  // namespace veche::tools

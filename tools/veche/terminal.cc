@@ -1,0 +1,69 @@
+#include "tools/veche/terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace veche::tools {
+namespace {
+
+constexpr auto kRedraw = std::chrono::milliseconds(200);
+
+bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+std::size_t width_of(std::string_view text) {
+  return text.size() - std::count_if(text.begin(), text.end(), continues_character);
+}
+
+}  // namespace
+
+bool is_terminal(std::FILE* stream) { return isatty(fileno(stream)) == 1; }
+
+Progress::~Progress() {
+  if (last_ != Clock::time_point{}) fmt::print(stderr, "\r\x1b[K");
+}
+
+bool Progress::is_due() const { return is_seen_ && Clock::now() - last_ >= kRedraw; }
+
+void Progress::show(std::string_view line) {
+  if (!is_due()) return;
+  last_ = Clock::now();
+  fmt::print(stderr, "\r{}\x1b[K", line);
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<Align>& columns) {
+  std::vector<std::size_t> widths(columns.size(), 0);
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string blanks(widths[i] - width_of(row[i]), ' ');
+      if (i > 0) text += "  ";
+      text += columns[i] == Align::right ? blanks + row[i] : row[i] + blanks;
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string format_bar(double share, std::size_t width) {
+  constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const auto eighths =
+      static_cast<std::size_t>(std::lround(share * static_cast<double>(width * 8)));
+  std::string bar;
+  for (std::size_t i = 0; i < eighths / 8; ++i) bar += "█";
+  return bar + kEighths[eighths % 8];
+}
+
+std::string_view cut_utf8(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && continues_character(text[bytes])) --bytes;
+  return text.substr(0, bytes);
+}
+
+}  // namespace veche::tools
