@@ -145,6 +145,14 @@ bool read_answers(const v1::Answers& message, Answers& answers) {
   return true;
 }
 
+v1::Tail tail_of(const Position& applied, Instant now) {
+  v1::Tail tail;
+  tail.set_unix_ms(now.time_since_epoch().count());
+  tail.set_next_offset(applied.next.value);
+  tail.set_rolling_hash(applied.hash.bytes.data(), applied.hash.bytes.size());
+  return tail;
+}
+
 v1::Definition to_message(const PollDefinition& poll) {
   v1::Definition message;
   message.set_id(poll.id.str());

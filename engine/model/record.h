@@ -55,6 +55,9 @@ std::string serialize_ballot(const PollId& poll, const VoterKey& voter,
 // Answers of a record. False: a number is out of range or the lists do not match.
 bool read_answers(const v1::Answers& message, Answers& answers);
 
+// What HELLO and NOOP tell of their writer.
+v1::Tail tail_of(const Position& applied, Instant now);
+
 v1::Definition to_message(const PollDefinition& poll);
 // nullptr: an id or an enum value is not well formed.
 std::shared_ptr<const PollDefinition> read_definition(const v1::Definition& message);

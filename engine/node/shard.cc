@@ -19,16 +19,6 @@ using model::Offset;
 using model::Outcome;
 using model::PollPhase;
 
-namespace {
-
-void fill(v1::Tail& tail, const model::Position& position, Instant now) {
-  tail.set_unix_ms(now.time_since_epoch().count());
-  tail.set_next_offset(position.next.value);
-  tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
-}
-
-}  // namespace
-
 Shard::Shard(std::vector<model::PartitionId> partitions, model::Log& log, model::Index& index,
              model::RecordWriter writer, model::BootId node_id, ShardEvents& events)
     : log_(log), index_(index), writer_(writer), node_id_(node_id), events_(events) {
@@ -295,7 +285,7 @@ void Shard::append_hello(Owned& owned, Instant now) {
   v1::Record record;
   auto& hello = *record.mutable_hello();
   hello.set_node(node_id_.bytes.data(), node_id_.bytes.size());
-  fill(*hello.mutable_tail(), owned.partition.position(), now);
+  *hello.mutable_tail() = model::tail_of(owned.partition.position(), now);
   append(owned, record);
   owned.hello_at = now;
   owned.last_tail = now;
@@ -324,7 +314,7 @@ void Shard::append(Owned& owned, v1::Record& record) {
 
 void Shard::append_tail(Owned& owned, Instant now) {
   v1::Record record;
-  fill(*record.mutable_noop()->mutable_tail(), owned.partition.position(), now);
+  *record.mutable_noop()->mutable_tail() = model::tail_of(owned.partition.position(), now);
   append(owned, record);
   owned.tail_counter = record.counter();
   owned.tail_at = now;

@@ -14,16 +14,6 @@ using apply::ControlEffect;
 using model::Instant;
 using model::PollPhase;
 
-namespace {
-
-void fill(v1::Tail& tail, const model::Position& position, Instant now) {
-  tail.set_unix_ms(now.time_since_epoch().count());
-  tail.set_next_offset(position.next.value);
-  tail.set_rolling_hash(position.hash.bytes.data(), position.hash.bytes.size());
-}
-
-}  // namespace
-
 Steward::Steward(model::Log& log, model::RecordWriter writer, model::BootId node_id,
                  StewardEvents& events)
     : log_(log), writer_(writer), node_id_(node_id), events_(events) {}
@@ -60,6 +50,7 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, In
   last_tail_ = now;
   events_.directory_changed(control_.directory(), changed);
   for (const auto& tell : std::exchange(behind_delivery_, {})) tell();
+  if (!changed.empty()) tick(now);  // a poll whose time has come opens at once
 }
 
 void Steward::on_applied(const ControlApplied& applied) {
@@ -220,7 +211,7 @@ void Steward::tick(Instant now) {
 void Steward::append_hello(Instant now) {
   v1::Record record;
   record.mutable_hello()->set_node(node_id_.bytes.data(), node_id_.bytes.size());
-  fill(*record.mutable_hello()->mutable_tail(), control_.position(), now);
+  *record.mutable_hello()->mutable_tail() = model::tail_of(control_.position(), now);
   append(record);
   hello_at_ = now;
   last_tail_ = now;
@@ -228,7 +219,7 @@ void Steward::append_hello(Instant now) {
 
 void Steward::append_noop(Instant now) {
   v1::Record record;
-  fill(*record.mutable_noop()->mutable_tail(), control_.position(), now);
+  *record.mutable_noop()->mutable_tail() = model::tail_of(control_.position(), now);
   barrier_counter_ = append(record);
   std::move(behind_next_barrier_.begin(), behind_next_barrier_.end(),
             std::back_inserter(behind_barrier_));

@@ -70,8 +70,8 @@ void add_territories(const model::PollEntry& poll, const model::Tally& tally, Sn
     if (const auto place = tree.find(tally.territories()[i]))
       own[*place].assign(row.begin(), row.end());
     else
-      elsewhere.push_back({tally.territories()[i], {}, {}, 0, std::nullopt, row[0],
-                           Row(row.begin(), row.end())});
+      elsewhere.push_back(
+          {tally.territories()[i], {}, {}, 0, std::nullopt, row[0], Row(row.begin(), row.end())});
   }
   const auto shown = shown_nodes(poll, own);
   // A parent comes before its children, so going backwards every node is whole when it is added

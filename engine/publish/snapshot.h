@@ -21,24 +21,24 @@ namespace veche::publish {
 // Counts of one territory with everything below it.
 struct TerritoryCounts {
   model::TerritoryCode code;
-  std::string_view name;                      // of the tree; empty: not in the poll's tree
+  std::string_view name;  // of the tree; empty: not in the poll's tree
   std::string_view kind;
   std::uint8_t level = 0;
   std::optional<model::TerritoryCode> parent;
-  std::uint64_t not_below = 0;                // ballots of those registered here and nowhere below
-  std::vector<std::uint64_t> counts;          // as Tally lays out a row: ballots first
+  std::uint64_t not_below = 0;        // ballots of those registered here and nowhere below
+  std::vector<std::uint64_t> counts;  // as Tally lays out a row: ballots first
 };
 
 // What was applied of a poll at one moment. Territories come in the order of the tree; a node's
 // children and its not_below add up to it, and the roots add up to `counts`: always.
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
-  std::string version;                  // equal for equal content; grows with every change
-  model::Instant as_of;                 // when it was gathered
+  std::string version;                     // equal for equal content; grows with every change
+  model::Instant as_of;                    // when it was gathered
   std::vector<model::Position> positions;  // of the ballots partitions, in order: what it covers
-  bool is_final = false;                // CLOSE is applied in every partition
+  bool is_final = false;                   // CLOSE is applied in every partition
   model::TallyShape shape;
-  std::vector<std::uint64_t> counts;    // of the whole poll, as a row
+  std::vector<std::uint64_t> counts;  // of the whole poll, as a row
   std::vector<TerritoryCounts> territories;
 
   std::uint64_t ballots() const { return counts[0]; }

@@ -87,8 +87,7 @@ std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead
     return http::problem(415, "wrong-media-type",
                          fmt::format("Send Content-Type: {}.", rule->media_type));
   const auto coding = wire::coding(head.content_encoding);
-  if (coding == wire::Coding::unknown ||
-      (coding != wire::Coding::identity && !rule->may_be_coded))
+  if (coding == wire::Coding::unknown || (coding != wire::Coding::identity && !rule->may_be_coded))
     return http::problem(415, "wrong-content-coding",
                          rule->may_be_coded ? "Send gzip, zstd, or no Content-Encoding."
                                             : "Send no Content-Encoding.");
@@ -139,8 +138,8 @@ void Api::handle(const http::Request& request, http::Responder responder) {
         return responder.send(refusal(Outcome::starting, wire::Language::en));
       return responder.send(json_response(200, R"({"status":"ready"})"));
     case RouteId::version:
-      return responder.send(json_response(
-          200, fmt::format(R"({{"name":"veche","version":"{}"}})", VECHE_VERSION)));
+      return responder.send(
+          json_response(200, fmt::format(R"({{"name":"veche","version":"{}"}})", VECHE_VERSION)));
     case RouteId::openapi:
       return responder.send(json_response(200, std::string(kOpenApi)));
     case RouteId::metrics:

@@ -59,6 +59,13 @@ http::Response refusal(const auth::TokenRefusal& token) {
   return response;
 }
 
+http::Response faulty_document(std::uint16_t status, std::string_view code, std::string_view detail,
+                               const std::vector<model::DocumentFault>& faults) {
+  std::vector<http::BodyError> errors;
+  for (const auto& fault : faults) errors.push_back({fault.pointer, fault.code, fault.detail});
+  return http::problem(status, code, detail, errors);
+}
+
 http::Response json_response(std::uint16_t status, std::string body) {
   return {status, "application/json", std::move(body), {}};
 }

@@ -24,12 +24,6 @@ std::uint32_t unix_hour() {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::hours>(now).count());
 }
 
-std::vector<http::BodyError> body_errors(const std::vector<model::DocumentFault>& faults) {
-  std::vector<http::BodyError> errors;
-  for (const auto& fault : faults) errors.push_back({fault.pointer, fault.code, fault.detail});
-  return errors;
-}
-
 bool is_counted(Outcome outcome) {
   return outcome == Outcome::accepted || outcome == Outcome::recorded;
 }
@@ -117,8 +111,7 @@ void Ballots::answer_single(const Waiting& waiting, Outcome outcome, std::string
                                                text.code, waiting.poll.view(), receipt)));
   if (outcome != Outcome::invalid_answer)
     return waiting.responder->send(refusal(outcome, waiting.language));
-  const auto errors = body_errors(waiting.faults);
-  waiting.responder->send(http::problem(text.status, text.code, text.detail, errors));
+  waiting.responder->send(faulty_document(text.status, text.code, text.detail, waiting.faults));
 }
 
 // --- Batches -----------------------------------------------------------------------------------
@@ -145,9 +138,13 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
   if (!local_.app.node.reserve(claims->lines))
     return responder.send(refusal(Outcome::overloaded, language));
   const auto detail = request.head.query("detail");
-  auto batch = std::make_shared<Batch>(
-      Batch{responder, language, detail == "all", claims->lines, claims->lines,
-            std::vector<Line>(claims->lines), {}});
+  auto batch = std::make_shared<Batch>(Batch{responder,
+                                             language,
+                                             detail == "all",
+                                             claims->lines,
+                                             claims->lines,
+                                             std::vector<Line>(claims->lines),
+                                             {}});
   ++batches_;
   read_lines(batch, *claims, decoded_);
 }
@@ -200,12 +197,13 @@ void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
     line_done(batch);
   };
   if (text.size() > limits::kBatchLineBytes)
-    return refuse({Outcome::invalid_answer, 413, "too-large",
+    return refuse({Outcome::invalid_answer,
+                   413,
+                   "too-large",
                    fmt::format("A line has at most {} bytes.", limits::kBatchLineBytes),
                    {}});
   const auto line = reader_.read_line(text);
-  if (!line)
-    return refuse({Outcome::invalid_answer, 400, "malformed", line.error().message, {}});
+  if (!line) return refuse({Outcome::invalid_answer, 400, "malformed", line.error().message, {}});
   Line refused;
   const auto cast = line_cast(**line, gateway, refused);
   if (!cast) return refuse(std::move(refused));
@@ -232,10 +230,10 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
   if (!line.token.empty()) {
     const auto claims = local_.verifier().verify_vote(line.token, now_seconds());
     if (!claims)
-      return no(401,
-                claims.error().error == auth::TokenError::kExpired ? "token-expired"
-                                                                   : "token-invalid",
-                claims.error().reason);
+      return no(
+          401,
+          claims.error().error == auth::TokenError::kExpired ? "token-expired" : "token-invalid",
+          claims.error().reason);
     return Cast{claims->poll,
                 local_.secret_of(claims->poll).voter_key(claims->sub),
                 claims->territory,
@@ -247,8 +245,7 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
   const auto territory = model::TerritoryCode::parse(line.territory);
   const auto sub = auth::base64url_decode_exactly<32>(line.voter);
   if (!poll) return no(404, "unknown-poll", "There is no such poll.");
-  if (!territory || line.level < limits::kMinLevel || line.level > limits::kMaxLevel ||
-      !sub)
+  if (!territory || line.level < limits::kMinLevel || line.level > limits::kMaxLevel || !sub)
     return no(400, "malformed",
               "voter is 43 letters of base64url, territory a code, level 1, 2 or 3");
   for (const auto text : line.addresses) {
@@ -262,9 +259,8 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
   const auto entry = local_.directory().find(*poll);
   const bool within =
       gateway.territories.empty() || !entry ||
-      std::any_of(gateway.territories.begin(), gateway.territories.end(), [&](const auto& allowed) {
-        return entry->tree->is_within(*territory, allowed);
-      });
+      std::any_of(gateway.territories.begin(), gateway.territories.end(),
+                  [&](const auto& allowed) { return entry->tree->is_within(*territory, allowed); });
   if (!within) return no(403, "not-eligible", "The gateway's key is not for this territory.");
   cast.poll = *poll;
   cast.voter = local_.secret_of(*poll).voter_key(*sub);
@@ -305,14 +301,13 @@ void Ballots::answer_batch(const Batch& batch) {
   if (batch.detail_all)
     return batch.responder.send({200, "application/x-ndjson", std::move(all), {}});
   const auto lines = batch.lines.size();
-  batch.responder.send(
-      json_response(200, json::serialize(json::object{
-                             {"lines", lines},
-                             {"accepted", accepted},
-                             {"recorded", recorded},
-                             {"rejected", lines - accepted - recorded - unknown},
-                             {"unknown", unknown},
-                             {"items", std::move(items)}})));
+  batch.responder.send(json_response(
+      200, json::serialize(json::object{{"lines", lines},
+                                        {"accepted", accepted},
+                                        {"recorded", recorded},
+                                        {"rejected", lines - accepted - recorded - unknown},
+                                        {"unknown", unknown},
+                                        {"items", std::move(items)}})));
 }
 
 // --- To the engine and back --------------------------------------------------------------------
@@ -353,8 +348,7 @@ void Ballots::on_replies(const std::vector<node::Reply>& replies) {
     line.outcome = reply.outcome;
     line.receipt = std::move(receipt);
     if (reply.outcome == Outcome::invalid_answer && !waiting.faults.empty())
-      line.detail =
-          fmt::format("{}: {}", waiting.faults[0].pointer, waiting.faults[0].detail);
+      line.detail = fmt::format("{}: {}", waiting.faults[0].pointer, waiting.faults[0].detail);
     line_done(waiting.batch);
   }
 }

@@ -74,8 +74,8 @@ class Ballots final : public node::ReplySink {
   };
 
   Decision decide(const Cast& cast, const model::NamedAnswers& answers, bool behind_barrier);
-  void cast_single(Cast cast, std::string body, http::Responder responder,
-                   wire::Language language, bool behind_barrier);
+  void cast_single(Cast cast, std::string body, http::Responder responder, wire::Language language,
+                   bool behind_barrier);
   void answer_single(const Waiting& waiting, model::Outcome outcome, std::string receipt);
 
   std::optional<http::Response> refuse_batch(const auth::BatchClaims& claims,

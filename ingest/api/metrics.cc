@@ -21,12 +21,10 @@ namespace veche::api {
 namespace {
 
 constexpr std::size_t kOutcomes = static_cast<std::size_t>(model::Outcome::starting) + 1;
-constexpr std::size_t kStatusClasses = 5;  // 1xx..5xx
+constexpr std::size_t kStatusClasses = 5;                // 1xx..5xx
 constexpr std::size_t kRouteSlots = kRoutes.size() + 2;  // and metrics, and none
 
-std::size_t route_slot(http::Route route) {
-  return std::min<std::size_t>(route, kRouteSlots - 1);
-}
+std::size_t route_slot(http::Route route) { return std::min<std::size_t>(route, kRouteSlots - 1); }
 
 }  // namespace
 
@@ -52,9 +50,8 @@ struct Metrics::Families {
                         .Register(registry);
     for (std::size_t i = 0; i < kOutcomes; ++i)
       outcomes[i] = &ballots.Add(
-          {{"outcome", std::string(wire::describe(static_cast<model::Outcome>(i),
-                                                  wire::Language::en)
-                                       .code)}});
+          {{"outcome",
+            std::string(wire::describe(static_cast<model::Outcome>(i), wire::Language::en).code)}});
     auto& answered = prometheus::BuildCounter()
                          .Name("veche_http_requests_total")
                          .Help("Answered requests by route and class of status")
@@ -63,13 +60,13 @@ struct Metrics::Families {
       for (std::size_t s = 0; s < kStatusClasses; ++s)
         requests[r][s] = &answered.Add({{"route", std::string(label(static_cast<http::Route>(r)))},
                                         {"status", fmt::format("{}xx", s + 1)}});
-    ballot_seconds = &prometheus::BuildHistogram()
-                          .Name("veche_ballot_seconds")
-                          .Help("From the whole request of one ballot to its answer")
-                          .Register(registry)
-                          .Add({}, prometheus::Histogram::BucketBoundaries{
-                                       0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1,
-                                       5, 10});
+    ballot_seconds =
+        &prometheus::BuildHistogram()
+             .Name("veche_ballot_seconds")
+             .Help("From the whole request of one ballot to its answer")
+             .Register(registry)
+             .Add({}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.002, 0.005, 0.01,
+                                                              0.02, 0.05, 0.1, 0.5, 1, 5, 10});
     open_connections = &prometheus::BuildGauge()
                             .Name("veche_http_connections")
                             .Help("Open connections of each HTTP thread")

@@ -15,12 +15,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::vector<http::BodyError> body_errors(const std::vector<model::DocumentFault>& faults) {
-  std::vector<http::BodyError> errors;
-  for (const auto& fault : faults) errors.push_back({fault.pointer, fault.code, fault.detail});
-  return errors;
-}
-
 // Whether somebody registered in the territory may vote in the poll.
 bool concerns(const model::PollEntry& poll, const model::TerritoryCode& territory) {
   return std::any_of(poll.definition->targets.begin(), poll.definition->targets.end(),
@@ -101,8 +95,8 @@ void Polls::list(const http::Request& request, http::Responder responder) {
   json::array polls;
   json::value next_cursor;
   const auto& all = local_.directory().polls;
-  const auto first = query->after.empty() ? all.begin()
-                                          : all.upper_bound(*model::PollId::parse(query->after));
+  const auto first =
+      query->after.empty() ? all.begin() : all.upper_bound(*model::PollId::parse(query->after));
   for (auto poll = first; poll != all.end(); ++poll) {
     if (query->state && model::name(poll->second->phase) != *query->state) continue;
     if (query->territory && !concerns(*poll->second, *query->territory)) continue;
@@ -112,9 +106,9 @@ void Polls::list(const http::Request& request, http::Responder responder) {
     }
     polls.push_back(wire::write_poll(*poll->second));
   }
-  responder.send(json_response(
-      200, json::serialize(json::object{{"polls", std::move(polls)},
-                                        {"next_cursor", std::move(next_cursor)}})));
+  responder.send(
+      json_response(200, json::serialize(json::object{{"polls", std::move(polls)},
+                                                      {"next_cursor", std::move(next_cursor)}})));
 }
 
 void Polls::show(std::string_view poll, http::Responder responder) {
@@ -138,17 +132,17 @@ void Polls::create(const http::Request& request, http::Responder responder) {
         http::problem(409, "no-territories", "Load a territory tree first: PUT /v1/territories."));
   read->definition.tree_version = tree->version;
   if (read->faults.empty()) read->faults = unknown_targets(read->definition, *tree->tree);
-  if (!read->faults.empty()) {
-    const auto errors = body_errors(read->faults);
+  if (!read->faults.empty())
     return responder.send(
-        http::problem(422, "invalid-poll", "The definition has faults.", errors));
-  }
+        faulty_document(422, "invalid-poll", "The definition has faults.", read->faults));
   if (!holds_for(*member, read->definition.targets, *tree->tree))
     return responder.send(
         http::problem(403, "role-missing", "The role does not hold for all targets."));
   const auto id = read->definition.id;
-  change({id, v1::POLL_ACTION_APPROVED,
-          std::make_shared<const model::PollDefinition>(std::move(read->definition)), member->by,
+  change({id,
+          v1::POLL_ACTION_APPROVED,
+          std::make_shared<const model::PollDefinition>(std::move(read->definition)),
+          member->by,
           {}},
          responder);
 }
@@ -185,10 +179,10 @@ void Polls::transition(const http::Request& request, std::string_view poll,
 }
 
 void Polls::change(node::PollChangeRequest request, http::Responder responder) {
-  local_.app.node.change(request, [this, &worker = local_.worker, request,
-                                   responder](node::ChangeResult result) {
-    worker.post([this, request, responder, result] { answer(request, result, responder); });
-  });
+  local_.app.node.change(
+      request, [this, &worker = local_.worker, request, responder](node::ChangeResult result) {
+        worker.post([this, request, responder, result] { answer(request, result, responder); });
+      });
 }
 
 void Polls::answer(const node::PollChangeRequest& request, const node::ChangeResult& result,
@@ -208,8 +202,7 @@ void Polls::answer(const node::PollChangeRequest& request, const node::ChangeRes
           http::problem(409, "poll-exists", "Another poll has this id; ids are used once."));
     case node::ChangeOutcome::wrong_phase:
       return responder.send(http::problem(
-          409, "wrong-state",
-          fmt::format("The poll is {}.", model::name(result.poll->phase))));
+          409, "wrong-state", fmt::format("The poll is {}.", model::name(result.poll->phase))));
     case node::ChangeOutcome::unknown_poll:
       return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
     case node::ChangeOutcome::bad_tree:

@@ -41,8 +41,8 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
     return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
   const auto filter = read_filter(request.head);
   if (!filter)
-    return responder.send(http::problem(
-        400, "bad-parameter", "by is territory; level and parent narrow by=territory"));
+    return responder.send(http::problem(400, "bad-parameter",
+                                        "by is territory; level and parent narrow by=territory"));
   auto viewer = publish::Viewer::anybody;
   if (const auto token = bearer(request.head.authorization); !token.empty()) {
     const auto claims = local_.verifier().verify_vote(token, now_seconds());
@@ -77,8 +77,8 @@ void Results::answer(const node::Collected& collected, const Question& question,
                      model::Instant as_of) {
   const auto published = publish::publish(collected, question.viewer, as_of);
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
-    return question.responder.send(http::problem(
-        403, "results-hidden", fmt::format("Not shown until {}.", hidden->until)));
+    return question.responder.send(
+        http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until)));
   const auto& snapshot = std::get<publish::Snapshot>(published);
   const auto etag = fmt::format("W/\"{}\"", snapshot.version);
   http::Response response;
@@ -100,15 +100,14 @@ void Results::receipt(std::string_view poll, std::string_view receipt, http::Res
   if (!id || !local_.directory().find(*id))
     return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
   const auto answer = [responder, poll = id->str()](bool recorded) {
-    responder.send(json_response(
-        200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
+    responder.send(
+        json_response(200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
   };
   const auto opened = local_.secret_of(*id).open_receipt(receipt);
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
-  local_.app.node.when_applied(opened->first, opened->second.plus(1),
-                               [&worker = local_.worker, answer] {
-                                 worker.post([answer] { answer(true); });
-                               });
+  local_.app.node.when_applied(
+      opened->first, opened->second.plus(1),
+      [&worker = local_.worker, answer] { worker.post([answer] { answer(true); }); });
 }
 
 }  // namespace veche::api

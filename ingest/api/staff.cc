@@ -25,8 +25,8 @@ std::optional<StaffMember> require_role(Local& local, const http::Request& reque
     return std::nullopt;
   }
   if (!claims->roles.has(role)) {
-    responder.send(http::problem(403, "role-missing",
-                                 fmt::format("This needs the role {}.", name_of(role))));
+    responder.send(
+        http::problem(403, "role-missing", fmt::format("This needs the role {}.", name_of(role))));
     return std::nullopt;
   }
   auto by = fmt::format("{} {}", name_of(role), claims->sub);
@@ -39,9 +39,8 @@ bool holds_for(const StaffMember& member, const std::vector<model::Target>& targ
   if (held.empty()) return true;
   return std::all_of(targets.begin(), targets.end(), [&](const auto& target) {
     const auto* code = std::get_if<model::TerritoryCode>(&target);
-    return code && std::any_of(held.begin(), held.end(), [&](const auto& holder) {
-             return tree.is_within(*code, holder);
-           });
+    return code && std::any_of(held.begin(), held.end(),
+                               [&](const auto& holder) { return tree.is_within(*code, holder); });
   });
 }
 

@@ -15,13 +15,13 @@ namespace {
 namespace json = boost::json;
 
 json::object territory_json(const model::TerritoryTree& tree, const model::Territory& node) {
-  return {{"code", node.code.str()},
-          {"name", node.name},
-          {"kind", node.kind},
-          {"level", node.level},
-          {"parent", node.parent ? json::value(tree[*node.parent].code.str()) : json::value()},
-          {"population",
-           node.town_population ? json::value(*node.town_population) : json::value()}};
+  return {
+      {"code", node.code.str()},
+      {"name", node.name},
+      {"kind", node.kind},
+      {"level", node.level},
+      {"parent", node.parent ? json::value(tree[*node.parent].code.str()) : json::value()},
+      {"population", node.town_population ? json::value(*node.town_population) : json::value()}};
 }
 
 http::Response tree_response(const model::TreeVersion& version, bool as_csv) {
@@ -29,10 +29,10 @@ http::Response tree_response(const model::TreeVersion& version, bool as_csv) {
   if (as_csv) return {200, "text/csv; charset=utf-8", tree.to_csv(), {}};
   json::array territories;
   for (const auto& node : tree.nodes()) territories.push_back(territory_json(tree, node));
-  return json_response(
-      200, json::serialize(json::object{{"version", version.version},
-                                        {"valid_from", format_date(version.valid_from)},
-                                        {"territories", std::move(territories)}}));
+  return json_response(200,
+                       json::serialize(json::object{{"version", version.version},
+                                                    {"valid_from", format_date(version.valid_from)},
+                                                    {"territories", std::move(territories)}}));
 }
 
 }  // namespace
@@ -61,8 +61,7 @@ void Territories::put(const http::Request& request, http::Responder responder) {
   if (!apply::parse_date(valid_from))
     return responder.send(http::problem(400, "bad-parameter", "valid_from is YYYY-MM-DD"));
   const auto tree = model::TerritoryTree::parse_csv(request.body);
-  if (!tree)
-    return responder.send(http::problem(422, "invalid-territories", tree.error().message));
+  if (!tree) return responder.send(http::problem(422, "invalid-territories", tree.error().message));
   local_.app.node.add_tree(
       tree->to_csv(), valid_from, member->by,
       [&worker = local_.worker, responder](node::ChangeResult result) {

@@ -75,8 +75,7 @@ struct BallotReader::State {
     for (const auto entry : spread) {
       if (entry.value.type() != element_type::INT64)
         return refuse("points are not a whole number of 64 bits");
-      if (entry.key.find('\0') != std::string_view::npos)
-        return refuse("an option id holds a NUL");
+      if (entry.key.find('\0') != std::string_view::npos) return refuse("an option id holds a NUL");
       for (const auto& known : answer.choices)
         if (known.option == entry.key) return refuse("points are given to an option twice");
       answer.choices.push_back({entry.key, std::int64_t(entry.value)});
@@ -88,8 +87,7 @@ struct BallotReader::State {
     static constexpr std::array<std::string_view, 2> kNames{"question", "choices"};
     StrictObject<2> members;
     if (!read_object(value, kNames, "an answer", members)) return false;
-    if (!members.has(0) || !members.has(1))
-      return refuse("an answer needs question and choices");
+    if (!members.has(0) || !members.has(1)) return refuse("an answer needs question and choices");
     if (!read_text(*members.member(0), "question", answer.question)) return false;
     answer.with_points = false;
     answer.choices.clear();

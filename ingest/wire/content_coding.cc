@@ -44,7 +44,7 @@ Decoding inflate_gzip(std::string_view body, std::size_t limit, std::string& out
 
 Decoding inflate_zstd(std::string_view body, std::size_t limit, std::string& out) {
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                    ZSTD_freeDCtx);
+                                                                     ZSTD_freeDCtx);
   if (!context) return Decoding::broken;
   constexpr int kWindowLog = 24;  // 16 MiB: a window larger than the limit is of no use
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kWindowLog);

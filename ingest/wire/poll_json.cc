@@ -123,8 +123,9 @@ class DefinitionReader {
   model::Instant time(const json::object& object, std::string_view name) {
     const auto value = parse_time(text(object, name, ""));
     if (!value)
-      fault(fmt::format("/{}", name), "bad-time", "an RFC 3339 time is needed, as "
-                                                  "2026-09-01T00:00:00Z");
+      fault(fmt::format("/{}", name), "bad-time",
+            "an RFC 3339 time is needed, as "
+            "2026-09-01T00:00:00Z");
     return value.value_or(model::Instant());
   }
 

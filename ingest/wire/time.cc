@@ -36,8 +36,7 @@ std::optional<milliseconds> take_fraction(std::string_view& text) {
 
 std::optional<minutes> read_zone(std::string_view text) {
   if (text == "Z" || text == "z") return minutes(0);
-  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':')
-    return std::nullopt;
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return std::nullopt;
   const auto hour = two_digits(text, 1, 23), minute = two_digits(text, 4, 59);
   if (!hour || !minute) return std::nullopt;
   const auto offset = hours(*hour) + minutes(*minute);
@@ -49,7 +48,8 @@ std::optional<minutes> read_zone(std::string_view text) {
 std::string format_time(model::Instant time) {
   const auto whole = floor<seconds>(time);
   const auto fraction = (time - whole).count();
-  const auto text = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(system_clock::to_time_t(whole)));
+  const auto text =
+      fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(system_clock::to_time_t(whole)));
   return fraction == 0 ? text + "Z" : fmt::format("{}.{:03}Z", text, fraction);
 }
 

@@ -212,7 +212,7 @@ def check_close(history, faults):
             faults.add("after close", f"{request['sub']} was accepted in {request['poll']}, which "
                                       f"was closed before")
     for poll, final in history.get("finals", {}).items():
-        now = history["results"][poll]
+        now = history["results"].get(poll, final)
         if (final["ballots"], final["questions"]) != (now["ballots"], now["questions"]):
             faults.add("after close", f"{poll} changed when it was final: {final['ballots']} "
                                       f"ballots, then {now['ballots']}")

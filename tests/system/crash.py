@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import tempfile
 import threading
@@ -20,6 +21,7 @@ GATEWAYS = 2
 BATCH_LINES = 40
 POLLS_AT_ONCE = 3
 RECEIPTS_ASKED = 300
+VOTERS_ASKED_AGAIN = 500
 SETTLE_SECONDS = 60
 
 Ballot = collections.namedtuple("Ballot", "poll sub territory answers")
@@ -72,6 +74,14 @@ class Load:
             thread.join(max(0.1, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self.threads)
 
+    def send_again(self, count, dice):
+        """Counted ballots once more, of open polls and of closed ones."""
+        counted = [request for request in self.requests if request["status"] in (200, 201)]
+        with self.server.connect() as connection:
+            for request in dice.sample(counted, min(count, len(counted))):
+                ballot = Ballot(*(request[name] for name in Ballot._fields))
+                self._post(connection, ballot, collections.deque())
+
     def _new_ballot(self, dice):
         definition = dice.choice(self.active)
         ballot = Ballot(definition["id"], sub_of(self.seed, next(self.counter)),
@@ -100,7 +110,7 @@ class Load:
         if status in (None, 503):
             unknown.append(ballot)
         elif status not in (200, 201, 409, 410):
-            self.surprises.append(f"{status} {code} for a good ballot of {ballot.poll}")
+            self.surprises.append(f"lost: {status} {code} for a good ballot of {ballot.poll}")
 
     def _client(self, number):
         dice, connection = random.Random(f"{self.seed}-{number}"), None
@@ -109,16 +119,21 @@ class Load:
             begin = time.monotonic()
             try:
                 connection = connection or self.server.connect()
-                token = self.server.issuer.vote(ballot.poll, ballot.sub, ballot.territory)
-                answer = connection.request("POST", f"/v1/polls/{ballot.poll}/ballots",
-                                            {"answers": ballot.answers}, token=token)
-                receipt = answer.json().get("receipt")
-                self._note(ballot, begin, unknown, answer.status, answer.code, receipt)
-                if answer.status == 503:
+                if self._post(connection, ballot, unknown) == 503:
                     time.sleep(0.02)
             except veche.Down:
                 self._note(ballot, begin, unknown, None)
                 connection = self._hang_up(connection)
+        self._hang_up(connection)
+
+    def _post(self, connection, ballot, unknown):
+        begin = time.monotonic()
+        token = self.server.issuer.vote(ballot.poll, ballot.sub, ballot.territory)
+        answer = connection.request("POST", f"/v1/polls/{ballot.poll}/ballots",
+                                    {"answers": ballot.answers}, token=token)
+        receipt = answer.json().get("receipt")
+        self._note(ballot, begin, unknown, answer.status, answer.code, receipt)
+        return answer.status
 
     def _gateway(self, number):
         dice, connection = random.Random(f"{self.seed}-g{number}"), None
@@ -127,7 +142,7 @@ class Load:
             batch = [ballot for _ in range(BATCH_LINES)
                      if (ballot := self._next_ballot(unknown, dice))]
             if not batch:
-                return
+                break
             body = b"".join(json.dumps({"poll": ballot.poll, "voter": ballot.sub,
                                         "territory": ballot.territory, "level": 3,
                                         "answers": ballot.answers}).encode() + b"\n"
@@ -150,6 +165,7 @@ class Load:
                 for ballot in batch:
                     self._note(ballot, begin, unknown, None)
                 connection = self._hang_up(connection)
+        self._hang_up(connection)
 
     @staticmethod
     def _hang_up(connection):
@@ -179,12 +195,12 @@ class Staff:
                 if answer.status in good:
                     return answer
                 if answer.status != 503:
-                    self.load.surprises.append(f"a change of a poll: {answer}")
+                    self.load.surprises.append(f"poll: its change was answered by {answer}")
                     return answer
             except veche.Down:
                 pass
             time.sleep(0.03)
-        raise TimeoutError("a change of a poll stays unknown")
+        raise TimeoutError("poll: its change stays unknown")
 
     def open_one(self):
         definition = varied_poll(f"{self.prefix}-{self.count}", self.count)
@@ -231,7 +247,6 @@ class Scenario:
         self.load = Load(self.server, self.seed)
         self.staff = Staff(self.load, "round", pace_seconds=0.4)
         self.clean_stops_end_well = clean_stops_end_well
-        self.kills = 0
 
     def run(self, rounds):
         """Runs it all; returns the faults. The server is stopped then, its folder still there."""
@@ -245,17 +260,17 @@ class Scenario:
         self.staff.ending.set()
         self.staff.thread.join()
         if not self.load.finish():
-            self.load.surprises.append("some ballots stay unknown")
+            self.load.surprises.append("unsettled: some ballots stay unknown")
+        self.load.send_again(VOTERS_ASKED_AGAIN, self.dice)
         return self.verdict()
 
     def _strike(self, number):
         if number % 5 == 4:
             code = self.server.stop()
             if code != 0 and self.clean_stops_end_well:
-                self.load.surprises.append(f"SIGTERM ended in {code}: {self.server.errors()}")
+                self.load.surprises.append(f"exit: SIGTERM ended in {code}: {self.server.errors()}")
         else:
             self.server.kill()
-        self.kills += 1
         self.server.start()
 
     def verdict(self):
@@ -265,7 +280,7 @@ class Scenario:
         secret = self.server.voter_secret.read_bytes()
         faults = self.load.surprises + checker.check(history, self.server.data / "log", secret,
                                                      receipts)
-        if recount_exists(self.server.binary):
+        if has_command("recount", self.server.binary):
             faults += recount_faults(self.server)
         if faults:
             folder = pathlib.Path(tempfile.mkdtemp(prefix="veche-history-"))
@@ -274,12 +289,16 @@ class Scenario:
         return faults
 
     def history(self):
-        tree = self.server.get("/v1/territories").json()["territories"]
-        return {"polls": self.load.definitions, "territories": tree,
-                "results": {name: self.server.settled_results(name, self._expected(name))
-                            for name in self.load.definitions},
-                "requests": self.load.requests, "closed": self.staff.closed,
-                "finals": self.staff.finals}
+        results = {}
+        for name in self.load.definitions:
+            known = self.server.get(f"/v1/polls/{name}")
+            if known.status == 200:
+                results[name] = self.server.settled_results(name, self._expected(name), 1.0)
+            else:
+                self.load.surprises.append(f"lost: a poll that was open: {known}")
+        return {"polls": self.load.definitions, "requests": self.load.requests, "results": results,
+                "territories": self.server.get("/v1/territories").json()["territories"],
+                "closed": self.staff.closed, "finals": self.staff.finals}
 
     def _expected(self, poll):
         return len({request["sub"] for request in self.load.requests
@@ -300,9 +319,10 @@ class Scenario:
         self.server.close()
 
 
-def recount_exists(binary):
-    return subprocess.run([binary, "recount", "--help"], capture_output=True,
-                          timeout=20).returncode == 0
+def has_command(name, binary=None):
+    done = subprocess.run([binary or veche.BINARY, "--help"], capture_output=True, text=True,
+                          timeout=20)
+    return re.search(rf"^ +{name}\b", done.stdout, re.MULTILINE) is not None
 
 
 def recount_faults(server):

@@ -26,8 +26,8 @@ def zstd_frame(data):
 
 
 def zstd_bomb(size):
-    """One frame whose blocks each repeat a byte 128 KiB times."""
-    frame = bytes.fromhex("28b52ffd") + b"\xa0" + size.to_bytes(4, "little")
+    """One frame, with a window of 1 MiB, whose blocks each repeat a byte 128 KiB times."""
+    frame = bytes.fromhex("28b52ffd") + b"\x00\x50"
     blocks = size // 131072
     for i in range(blocks):
         frame += (131072 << 3 | 1 << 1 | (i == blocks - 1)).to_bytes(3, "little") + b"x"
@@ -175,11 +175,11 @@ class Ballots(veche.ServerCase):
 
     def test_all_four_kinds_of_question_are_counted(self):
         poll = self.open(veche.question("ab", name="s"),
-                         veche.question("abc", "approval", 0, 2, name="p"),
+                         veche.question("abc", "approval", 1, 2, name="p"),
                          veche.question("abc", "ranked", 1, 3, points=(5, 3, 1), name="r"),
                          veche.question("abc", "points", 2, 4, name="q"))
         ballots = [("a", ["a", "c"], ["c", "a"], {"a": 1, "b": 3}),
-                   ("a", [], ["c"], {"c": 2}),
+                   ("a", ["b"], ["c"], {"c": 2}),
                    ("b", ["c"], ["b", "c", "a"], {"b": 4})]
         for i, choices in enumerate(ballots):
             body = {"answers": [{"question": name, "choices": choice if name != "s" else [choice]}
@@ -189,7 +189,7 @@ class Ballots(veche.ServerCase):
             self.assert_outcome(answer, 201)
         results = self.server.settled_results(poll, 3)
         self.assertEqual(veche.votes_of(results, 0), {"a": 2, "b": 1})
-        self.assertEqual(veche.votes_of(results, 1), {"a": 1, "b": 0, "c": 2})
+        self.assertEqual(veche.votes_of(results, 1), {"a": 1, "b": 1, "c": 2})
         self.assertEqual(veche.votes_of(results, 2), {"a": 2, "b": 1, "c": 3})
         self.assertEqual(veche.points_of(results, 2), {"a": 3 + 1, "b": 5, "c": 5 + 5 + 3})
         self.assertEqual(veche.votes_of(results, 3), {"a": 1, "b": 2, "c": 1})
@@ -926,11 +926,12 @@ class Territories(unittest.TestCase):
     def test_a_broken_tree_is_refused_with_its_line(self):
         server = self.start()
         rows = veche.TERRITORIES.splitlines()
-        for line, broken in ((12, rows + [rows[1]]),                              # code twice
-                             (12, rows + ["75999999,,X,y,1,75123456,74,"]),       # no such parent
-                             (3, rows[:2] + [rows[2].replace(",,", ",1,", 1)] + rows[3:]),
-                             (12, rows + ["75 999,,X,y,1,75000000,74,"]),
-                             (12, rows + ["75999999,,X,y,1"]),
+        new = len(rows) + 1
+        for line, broken in ((new, rows + [rows[1]]),                         # a code twice
+                             (new, rows + ["75999999,,X,y,1,75123456,74,"]),  # no such parent
+                             (2, [rows[0], rows[1].replace(",6,", ",7,", 1)] + rows[2:]),
+                             (new, rows + ["75 999,,X,y,1,75000000,74,"]),
+                             (new, rows + ["75999999,,X,y,1"]),
                              (2, [rows[0], "1,,A,x,1,2,,", "2,,B,x,1,1,,"])):     # a circle
             with self.subTest(broken=broken[-1]):
                 answer = self.put(server, "\n".join(broken))

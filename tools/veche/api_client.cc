@@ -45,10 +45,10 @@ void add_server_option(CLI::App& command, ServerOptions& options) {
 }
 
 void add_signing_options(CLI::App& command, ServerOptions& options) {
-  auto* keys = command.add_option("--keys", options.keys, "issuer.json of `veche keygen`, to sign");
-  auto* token = command.add_option("--token", options.token, "A token that was made elsewhere");
-  keys->type_name("FILE");
-  token->type_name("TOKEN")->excludes(keys);
+  command.add_option("--keys", options.keys, "issuer.json of `veche keygen`, to sign with")
+      ->type_name("FILE");
+  command.add_option("--token", options.token, "A token that was made elsewhere, before --keys")
+      ->type_name("TOKEN");
 }
 
 auth::Bytes32 sub_of(const model::PollId& poll, std::string_view voter_id) {

@@ -19,7 +19,7 @@ namespace veche::tools {
 struct ServerOptions {
   std::string url = "http://127.0.0.1:8080";
   std::string keys;   // path of issuer.json
-  std::string token;  // instead of keys
+  std::string token;  // stronger than keys
 };
 
 void add_server_option(CLI::App& command, ServerOptions& options);

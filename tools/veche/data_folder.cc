@@ -18,20 +18,19 @@ Result<DataFolder> DataFolder::open(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error)
-    return Fault(fmt::format("the data folder {} cannot be made: {}", path.string(),
-                             error.message()));
+    return Fault(
+        fmt::format("the data folder {} cannot be made: {}", path.string(), error.message()));
   const auto file = (path / "veche.lock").string();
   const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock < 0)
-    return Fault(fmt::format("{} cannot be opened: {}", file, std::strerror(errno)));
+  if (lock < 0) return Fault(fmt::format("{} cannot be opened: {}", file, std::strerror(errno)));
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     char owner[32] = {};
     const auto size = ::read(lock, owner, sizeof owner - 1);
     ::close(lock);
-    return Fault(fmt::format("the data folder {} is in use by process {}: stop it first, or give "
-                             "another --data",
-                             path.string(),
-                             size > 0 ? std::string(owner, static_cast<std::size_t>(size)) : "?"));
+    return Fault(fmt::format(
+        "the data folder {} is in use by process {}: stop it first, or give "
+        "another --data",
+        path.string(), size > 0 ? std::string(owner, static_cast<std::size_t>(size)) : "?"));
   }
   const auto owner = std::to_string(::getpid());
   DataFolder folder(path, lock);

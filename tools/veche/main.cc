@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "veche " VECHE_VERSION);
   app.require_subcommand(1);
   app.footer("Run `veche COMMAND --help` for the options and examples of a command.");
+  add_demo(app);
   add_serve(app);
   add_keygen(app);
   add_token(app);
@@ -18,5 +19,7 @@ int main(int argc, char** argv) {
   add_ballot(app);
   add_results(app);
   add_replay(app);
+  add_recount(app);
+  add_doctor(app);
   return run_program(app, argc, argv);
 }

@@ -96,6 +96,7 @@ class FileLayer {
       option.add_result(texts);
       option.run_callback();
     } catch (const CLI::ParseError& error) {
+      option.clear();  // or CLI11 tries it again, and tells it without the line
       refuse(value.source(), error.what());
     }
   }

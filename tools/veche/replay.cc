@@ -226,8 +226,8 @@ Result<std::uint64_t> count_ballots(const ApiClient& client, const model::PollId
 // The voters of one file at the poll of another: all must be refused.
 Result<Exit> replay_into(ApiClient& client, const Options& options, const Replay& voters,
                          const Replay& other) {
-  for (const auto* replay : {&voters, &other})
-    if (auto done = prepare(client, replay->city, replay->poll); !done) return done.error();
+  if (auto done = ensure_territories(client, voters.city); !done) return done.error();
+  if (auto done = prepare(client, other.city, other.poll); !done) return done.error();
   const auto before = count_ballots(client, other.poll.id);
   if (!before) return before.error();
   const auto answers = first_answers(other.poll);
@@ -306,12 +306,11 @@ void add_replay(CLI::App& app) {
       ->type_name("FILE");
   auto* keys = command.add_option("--keys", options->keys, "issuer.json that the server trusts")
                    ->type_name("FILE");
-  auto* server = command
-                     .add_option("--server", options->server,
-                                 "Address of a server; without it one is started and removed")
-                     ->needs(keys)
-                     ->type_name("URL");
-  keys->needs(server);
+  command
+      .add_option("--server", options->server,
+                  "Address of a server; without it one is started and removed")
+      ->needs(keys)
+      ->type_name("URL");
   auto* connections =
       command.add_option("--connections", options->way.connections, "Single ballots at once")
           ->capture_default_str()

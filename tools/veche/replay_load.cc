@@ -47,8 +47,8 @@ class Sender {
         });
     if (!report) return report.error();
     if (interrupted())
-      return Fault{fmt::format("interrupted after {} of {} ballots; run it again to go on",
-                               outcomes_.sum(), ballots_.size())};
+      return Fault{
+          fmt::format("interrupted after {} of {} ballots", outcomes_.sum(), ballots_.size())};
     outcomes_.duration = Clock::now() - started;
     outcomes_.resent = report->resent;
     std::sort(latencies_.begin(), latencies_.end());

@@ -79,7 +79,7 @@ Result<model::PollDefinition> definition_of(const PabulibFile& file, const model
   poll.id = id;
   poll.title = title_of(description.empty() ? id.view() : description);
   poll.opens_at = now;
-  poll.closes_at = now + std::chrono::years(1);
+  poll.closes_at = now + std::chrono::days(365);
   poll.targets = {target};
   auto& question = poll.questions.emplace_back();
   question.id = kQuestion;
@@ -137,10 +137,10 @@ std::string first_answers(const model::PollDefinition& poll) {
   if (question.kind == model::QuestionKind::points)
     return answer_to_question(
         fmt::format("{{{}:{}}}", json_text(question.options.front().id), question.min));
-  std::string choices;
+  std::vector<std::string> choices;
   for (std::uint32_t i = 0; i < question.min; ++i)
-    choices += (i > 0 ? "," : "") + json_text(question.options[i].id);
-  return answer_to_question("[" + choices + "]");
+    choices.push_back(json_text(question.options[i].id));
+  return answer_to_question(fmt::format("[{}]", fmt::join(choices, ",")));
 }
 
 std::vector<Total> compare_totals(const PabulibFile& file, const json::value& results) {

@@ -22,6 +22,7 @@
 #include "storage/log/embedded_log.h"
 #include "tools/veche/command.h"
 #include "tools/veche/data_folder.h"
+#include "tools/veche/terminal.h"
 
 namespace veche::tools {
 namespace {
@@ -57,8 +58,7 @@ std::string partition_name(model::PartitionId partition) {
 void print_position(const char* when, model::PartitionId partition,
                     const model::Position& position) {
   fmt::print(stderr, "position {} partition {} offset {} hash {:02x}\n", when,
-             partition_name(partition), position.next.value,
-             fmt::join(position.hash.bytes, ""));
+             partition_name(partition), position.next.value, fmt::join(position.hash.bytes, ""));
 }
 
 // Signals are taken by the main thread alone; every thread started later inherits the mask.
@@ -73,7 +73,7 @@ sigset_t block_signals() {
 
 class Service {
  public:
-  explicit Service(const Options& options) : options_(options) {}
+  Service(const Options& options, const sigset_t& signals) : options_(options), signals_(signals) {}
   ~Service() { stop(); }
 
   Result<void> start() {
@@ -136,10 +136,8 @@ class Service {
     std::vector<model::Index*> indexes;
     const auto shards = std::min(options_.shards, log_->partitions());
     for (std::uint16_t s = 0; s < shards; ++s)
-      indexes.push_back(indexes_
-                            .emplace_back(
-                                std::make_unique<storage::CheckpointedIndex>(*index_store_))
-                            .get());
+      indexes.push_back(
+          indexes_.emplace_back(std::make_unique<storage::CheckpointedIndex>(*index_store_)).get());
     node::NodeOptions node_options;
     node_options.boot = random_id();
     node_options.node_id = folder_->node_id();
@@ -160,9 +158,8 @@ class Service {
     http.threads = options_.threads != 0 ? options_.threads
                                          : std::max(1u, std::thread::hardware_concurrency());
     http.observer = &metrics_;
-    auto server = http::Server::start(http, [this](http::Worker& worker) {
-      return std::make_unique<api::Api>(*app_, worker);
-    });
+    auto server = http::Server::start(
+        http, [this](http::Worker& worker) { return std::make_unique<api::Api>(*app_, worker); });
     if (!server) return server.error();
     server_ = *std::move(server);
     http::ServerOptions metrics_http;
@@ -176,10 +173,27 @@ class Service {
     return {};
   }
 
+  // A long replay can be watched, and ended.
   Result<void> start_node() {
     if (auto started = node_->start(); !started) return started;
-    while (!node_->ready()) std::this_thread::sleep_for(1ms);
+    Progress progress;
+    constexpr timespec kStep{0, 2'000'000};
+    while (!node_->ready()) {
+      if (const int signal = sigtimedwait(&signals_, nullptr, &kStep);
+          signal == SIGTERM || signal == SIGINT)
+        return Fault("told to stop while it caught up with the log; nothing is lost");
+      if (progress.is_due()) progress.show(replay_line());
+    }
     return {};
+  }
+
+  std::string replay_line() {
+    std::uint64_t applied = 0, all = 0;
+    for (const auto& [partition, position] : node_->status().positions) {
+      applied += position.next.value;
+      all += log_->end(partition).value;
+    }
+    return fmt::format("replaying the log: {} of {} records", applied, all);
   }
 
   // The file becomes a new version of the tree unless it says what the latest one says.
@@ -218,6 +232,7 @@ class Service {
   }
 
   const Options& options_;
+  const sigset_t signals_;
   api::Metrics metrics_;
   std::optional<DataFolder> folder_;
   std::optional<auth::VoterSecret> secret_;
@@ -232,7 +247,7 @@ class Service {
 
 Result<Exit> serve(const Options& options) {
   const auto signals = block_signals();
-  Service service(options);
+  Service service(options, signals);
   if (auto started = service.start(); !started) return started.error();
   fmt::print("{}\n", service.url());
   std::fflush(stdout);
@@ -245,22 +260,24 @@ Result<Exit> serve(const Options& options) {
 }  // namespace
 
 void add_serve(CLI::App& app) {
-  auto& command = add_command(
-      app, "serve", "Run a node: take ballots, count them, show results",
-      {"veche serve --data data --jwks keys/jwks.json --voter-secret keys/voter.secret "
-       "--territories oktmo.csv"});
+  auto& command =
+      add_command(app, "serve", "Run a node: take ballots, count them, show results",
+                  {"veche serve --data data --jwks keys/jwks.json --voter-secret keys/voter.secret "
+                   "--territories oktmo.csv"});
   const auto options = std::make_shared<Options>();
   command.add_option("--data", options->data, "Folder of the log and the index")
       ->required()
       ->type_name("DIR");
-  command.add_option("--jwks", options->jwks, "Keys that tokens are checked with; SIGHUP reads again")
+  command
+      .add_option("--jwks", options->jwks, "Keys that tokens are checked with; SIGHUP reads again")
       ->required()
       ->type_name("FILE");
   command.add_option("--voter-secret", options->voter_secret, "32 bytes that make voter keys")
       ->required()
       ->type_name("FILE");
-  command.add_option("--territories", options->territories,
-                     "CSV of the territory tree; a new version when it says something new")
+  command
+      .add_option("--territories", options->territories,
+                  "CSV of the territory tree; a new version when it says something new")
       ->type_name("FILE");
   command.add_option("--listen", options->listen, "Address and port; port 0 takes a free one")
       ->capture_default_str();
@@ -276,8 +293,9 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   command.add_option("--threads", options->threads, "Threads that speak HTTP; default: the cores")
       ->check(CLI::Range(1, 256));
-  command.add_option("--disk-reserve-mib", options->disk_reserve_mib,
-                     "Ballots are refused when the disk has less room")
+  command
+      .add_option("--disk-reserve-mib", options->disk_reserve_mib,
+                  "Ballots are refused when the disk has less room")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   on_run(command, [options] { return serve(*options); });

@@ -1,0 +1,225 @@
+// JSON in and out, times, languages, content codings: rules as rows.
+#include <gtest/gtest.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <boost/json.hpp>
+
+#include "engine/model/limits.h"
+#include "ingest/wire/ballot_json.h"
+#include "ingest/wire/content_coding.h"
+#include "ingest/wire/outcome.h"
+#include "ingest/wire/poll_json.h"
+#include "ingest/wire/time.h"
+
+namespace veche::wire {
+namespace {
+
+using namespace std::string_literals;
+
+// --- Ballots -----------------------------------------------------------------------------------
+
+TEST(BallotJson, ReadsListsAndSpreads) {
+  BallotReader reader;
+  const auto read = reader.read(
+      R"({"answers":[{"question":"q1","choices":["a","b"]},{"question":"q2","choices":{"c":-7}}]})");
+  ASSERT_TRUE(read);
+  ASSERT_EQ((*read)->size(), 2);
+  EXPECT_EQ((**read)[0].choices[1].option, "b");
+  EXPECT_FALSE((**read)[0].with_points);
+  EXPECT_TRUE((**read)[1].with_points);
+  EXPECT_EQ((**read)[1].choices[0].points, -7) << "whether it fits is not asked here";
+}
+
+class MalformedBallot : public testing::TestWithParam<std::string> {};
+
+TEST_P(MalformedBallot, IsRefused) { EXPECT_FALSE(BallotReader().read(GetParam())) << GetParam(); }
+
+INSTANTIATE_TEST_SUITE_P(
+    All, MalformedBallot,
+    testing::Values("", "{", "[]", "null", R"({"answers":{}})", R"({})",
+                    R"({"answers":[],"answers":[]})", R"({"answers":[],"\u0061nswers":[]})",
+                    R"({"answers":[],"territory":"75701310"})",
+                    R"({"answers":[{"question":"q","choices":["a"],"choices":["b"]}]})",
+                    R"({"answers":[{"question":"q"}]})",
+                    R"({"answers":[{"question":1,"choices":[]}]})",
+                    R"({"answers":[{"question":"q","choices":[1]}]})",
+                    R"({"answers":[{"question":"q","choices":"a"}]})",
+                    R"({"answers":[{"question":"q","choices":["a\u0000"]}]})",
+                    R"({"answers":[{"question":"q","choices":{"a":1.5}}]})",
+                    R"({"answers":[{"question":"q","choices":{"a":1e2}}]})",
+                    R"({"answers":[{"question":"q","choices":{"a":9223372036854775808}}]})",
+                    R"({"answers":[{"question":"q","choices":{"a":"1"}}]})",
+                    R"({"answers":[{"question":"q","choices":{"a":1,"\u0061":1}}]})",
+                    "{\"answers\":[{\"question\":\"\xFF\",\"choices\":[]}]}", R"({"answers":[]} x)",
+                    R"({"answers":)"s + std::string(1'000, '[') + std::string(1'000, ']') + "}"));
+
+TEST(BallotJson, ReadsALineOfEitherKind) {
+  BallotReader reader;
+  const auto word = reader.read_line(
+      R"({"poll":"p","voter":"v","territory":"75","addr":["x"],"level":3,"answers":[]})");
+  ASSERT_TRUE(word);
+  EXPECT_EQ((*word)->poll, "p");
+  EXPECT_EQ((*word)->addresses.size(), 1);
+  const auto token = reader.read_line(R"({"token":"t","answers":[]})");
+  ASSERT_TRUE(token);
+  EXPECT_EQ((*token)->token, "t");
+  EXPECT_TRUE((*token)->poll.empty()) << "nothing is left of the line before";
+  EXPECT_FALSE(reader.read_line(R"({"token":"t","poll":"p","answers":[]})"));
+  EXPECT_FALSE(reader.read_line(R"({"poll":"p","voter":"v","level":3,"answers":[]})"));
+  EXPECT_FALSE(
+      reader.read_line(R"({"poll":"p","voter":"v","territory":"75","level":"3","answers":[]})"));
+}
+
+// --- Polls -------------------------------------------------------------------------------------
+
+constexpr std::string_view kPoll = R"({
+  "id": "smolino", "title": {"ru": "Набережная", "en": "Embankment"},
+  "opens_at": "2026-09-01T00:00:00Z", "closes_at": "2026-09-08T00:00:00+05:00", "min_level": 2,
+  "targets": [{"territory": "75701000"}, {"addr": "f-1"}], "expected_voters": {"75701310": 61000},
+  "visibility": "after_vote", "disclosure": {"mode": "exact"},
+  "questions": [{"id": "q1", "title": "Что?", "kind": "ranked", "min": 1, "max": 2,
+                 "points": [2, 1],
+                 "options": [{"id": "a", "title": "A"}, {"id": "b", "title": "B"}]}]})";
+
+TEST(PollJson, WritesWhatItReads) {
+  const auto first = read_poll(kPoll);
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(first->faults.empty()) << first->faults[0].pointer << first->faults[0].detail;
+  EXPECT_EQ(format_time(first->definition.closes_at), "2026-09-07T19:00:00Z");
+  const auto again = read_poll(boost::json::serialize(write_definition(first->definition)));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(first->definition, again->definition);
+}
+
+struct FaultRow {
+  std::string_view from;
+  std::string_view to;
+  std::string_view pointer;
+};
+
+class FaultyPoll : public testing::TestWithParam<FaultRow> {};
+
+TEST_P(FaultyPoll, IsRefusedAtItsPlace) {
+  std::string text(kPoll);
+  text.replace(text.find(GetParam().from), GetParam().from.size(), GetParam().to);
+  const auto read = read_poll(text);
+  ASSERT_TRUE(read);
+  ASSERT_FALSE(read->faults.empty());
+  EXPECT_EQ(read->faults[0].pointer, GetParam().pointer);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, FaultyPoll,
+    testing::Values(FaultRow{"\"smolino\"", "\"Smolino\"", "/id"},
+                    FaultRow{"2026-09-08", "2026-08-08", "/closes_at"},
+                    FaultRow{"2026-09-01T00:00:00Z", "1 September", "/opens_at"},
+                    FaultRow{"\"min_level\": 2", "\"min_level\": 4", "/min_level"},
+                    FaultRow{"\"min_level\": 2", "\"min_level\": 259", "/min_level"},
+                    FaultRow{"\"min_level\": 2", "\"colour\": 2", "/colour"},
+                    FaultRow{"\"75701000\"", "\"75 701\"", "/targets/0/territory"},
+                    FaultRow{"61000", "-1", "/expected_voters/75701310"},
+                    FaultRow{"after_vote", "never", "/visibility"},
+                    FaultRow{"exact", "noise", "/disclosure/mode"},
+                    FaultRow{"ranked", "best", "/questions/0/kind"},
+                    FaultRow{"[2, 1]", "[2]", "/questions/0/points"},
+                    FaultRow{"\"max\": 2", "\"max\": 3", "/questions/0/max"},
+                    FaultRow{"\"id\": \"b\"", "\"id\": \"a\"", "/questions/0/options/1/id"}));
+
+TEST(PollJson, RefusesAMemberTwice) {
+  EXPECT_FALSE(read_document(R"({"a": {"b": 1, "b": 2}})"));
+  EXPECT_FALSE(read_document(R"({"a": [{"b": 1, "\u0062": 2}]})"));
+  EXPECT_FALSE(read_document(R"({"a": "\u0000"})"));
+  EXPECT_TRUE(read_document(R"({"a": {"b": 1}, "c": {"b": 1}})"));
+}
+
+// --- Times and languages -----------------------------------------------------------------------
+
+TEST(Time, ReadsWhatRfc3339AllowsAndNothingElse) {
+  for (const auto* good :
+       {"2026-09-01T00:00:00Z", "2026-09-01t00:00:00z", "2026-09-01T05:00:00+05:00",
+        "2026-08-31T23:00:00-01:00", "2026-09-01T00:00:00.000999999Z"})
+    EXPECT_EQ(parse_time(good), parse_time("2026-09-01T00:00:00Z")) << good;
+  EXPECT_EQ(format_time(*parse_time("2026-09-01T00:00:00.25Z")), "2026-09-01T00:00:00.250Z");
+  for (const auto* bad : {"", "2026-09-01", "2026-09-01T00:00:00", "2026-13-01T00:00:00Z",
+                          "2026-02-30T00:00:00Z", "2026-09-01T24:00:00Z", "2026-09-01T00:00:60Z",
+                          "2026-09-01T00:00:00.Z", "2026-09-01T00:00:00+5", "1969-12-31T00:00:00Z",
+                          "2026-09-01T00:00:00Zx", "2026-09-01 00:00:00Z", "-026-09-01T00:00:00Z"})
+    EXPECT_FALSE(parse_time(bad)) << bad;
+}
+
+TEST(Language, IsTheFirstOneThatIsKnownAndWanted) {
+  EXPECT_EQ(language(""), Language::en);
+  EXPECT_EQ(language("ru"), Language::ru);
+  EXPECT_EQ(language("ru-RU,en;q=0.5"), Language::ru);
+  EXPECT_EQ(language("de, ru;q=0.8"), Language::ru);
+  EXPECT_EQ(language("ru;q=0, en"), Language::en);
+  EXPECT_EQ(language("rum"), Language::en);
+}
+
+// --- Content codings ---------------------------------------------------------------------------
+
+std::string gzip(const std::string& text) {
+  z_stream stream{};
+  deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
+  std::string out(deflateBound(&stream, text.size()) + 32, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+std::string zstd(const std::string& text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  return out;
+}
+
+class ContentCodingTest : public testing::TestWithParam<Coding> {
+ protected:
+  static std::string encode(const std::string& text) {
+    return GetParam() == Coding::gzip ? gzip(text) : zstd(text);
+  }
+  static Decoding decode(std::string_view body, std::size_t limit, std::string& out) {
+    out.clear();
+    return wire::decode(GetParam(), body, limit, out);
+  }
+};
+
+TEST_P(ContentCodingTest, UndoesABodyUpToTheLimitAndNotBeyond) {
+  std::string out;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'536},
+                                 std::size_t{65'537}, std::size_t{300'000}}) {
+    const std::string text(size, 'x');
+    ASSERT_EQ(decode(encode(text), size, out), Decoding::done) << size;
+    EXPECT_EQ(out, text);
+    if (size > 0) {
+      EXPECT_EQ(decode(encode(text), size - 1, out), Decoding::too_large) << size;
+    }
+  }
+}
+
+TEST_P(ContentCodingTest, RefusesABombWithoutUnpackingIt) {
+  std::string out;
+  const auto bomb = encode(std::string(64 * 1'024 * 1'024, '\0'));
+  EXPECT_EQ(decode(bomb, 1'000'000, out), Decoding::too_large);
+  EXPECT_LE(out.capacity(), 4'000'000);
+}
+
+TEST_P(ContentCodingTest, RefusesBrokenBodies) {
+  std::string out;
+  auto body = encode("a ballot, and another one, and another one");
+  EXPECT_EQ(decode(body.substr(0, body.size() - 3), 1'000, out), Decoding::broken) << "cut short";
+  EXPECT_EQ(decode(body + "rest", 1'000, out), Decoding::broken) << "something behind it";
+  EXPECT_EQ(decode("neither", 1'000, out), Decoding::broken);
+  EXPECT_EQ(decode("", 1'000, out), Decoding::broken);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ContentCodingTest, testing::Values(Coding::gzip, Coding::zstd));
+
+}  // namespace
+}  // namespace veche::wire

@@ -1,0 +1,104 @@
+#include "storage/log/log_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "storage/log/embedded_log.h"
+#include "tests/storage/storage_fixture.h"
+
+namespace veche::storage {
+namespace {
+
+using model::Offset;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr model::PartitionId kHere{1};
+
+class LogReaderTest : public testing::Test {
+ protected:
+  LogReaderTest() {
+    EmbeddedLogOptions options;
+    options.folder = folder_ / "log";
+    options.partitions = 2;
+    options.disk_reserve_bytes = 1;
+    options.on_fatal = [](const std::string& why) { ADD_FAILURE() << why; };
+    log_ = EmbeddedLog::open(std::move(options)).value();
+  }
+  // One group, durable on return.
+  void write(const std::vector<std::string>& records) {
+    const auto end = log_->end(kHere).plus(records.size());
+    ASSERT_EQ(log_->append(kHere, batch(records)), model::AppendStatus::queued);
+    while (log_->end(kHere) < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  // The records of [from, to), each with its offset before it.
+  static std::vector<std::string> read(const LogReader& reader, std::uint64_t from,
+                                       std::uint64_t to) {
+    std::vector<std::string> records;
+    const auto done = reader.for_each(
+        kHere, {from}, {to}, [&](Offset at, std::string_view record) -> Result<void> {
+          records.push_back(std::to_string(at.value) + " " + std::string(record));
+          return {};
+        });
+    EXPECT_TRUE(done) << done.error().message;
+    return records;
+  }
+
+  TempFolder folder_;
+  std::unique_ptr<EmbeddedLog> log_;
+};
+
+TEST_F(LogReaderTest, ReadsAnyRangeOfAStoppedLogAcrossItsGroups) {
+  write({"a", "b", "c"});
+  write({"d", "e"});
+  log_.reset();
+  const auto reader = LogReader::open(folder_ / "log").value();
+  EXPECT_EQ(reader->partitions(), 2);
+  EXPECT_EQ(reader->end(kHere).value(), Offset{6});
+  EXPECT_THAT(read(*reader, 1, 6), ElementsAre("1 a", "2 b", "3 c", "4 d", "5 e"));
+  EXPECT_THAT(read(*reader, 2, 5), ElementsAre("2 b", "3 c", "4 d"));
+  EXPECT_THAT(read(*reader, 3, 3), ElementsAre());
+}
+
+TEST_F(LogReaderTest, ReadsBesideARunningWriterWhatWasDurableWhenItWasOpened) {
+  write({"a"});
+  const auto reader = LogReader::open_live(folder_ / "log", folder_ / "scratch").value();
+  write({"b"});
+  EXPECT_THAT(read(*reader, 1, 2), ElementsAre("1 a"));
+  const auto later = LogReader::open_live(folder_ / "log", folder_ / "scratch2").value();
+  EXPECT_THAT(read(*later, 1, 3), ElementsAre("1 a", "2 b"));
+}
+
+TEST_F(LogReaderTest, SaysWhereALogEndsThatShouldGoOn) {
+  write({"a"});
+  log_.reset();
+  const auto reader = LogReader::open(folder_ / "log").value();
+  const auto nothing = [](Offset, std::string_view) -> Result<void> { return {}; };
+  const auto done = reader->for_each(kHere, {0}, {3}, nothing);
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message, HasSubstr("ends at offset 2"));
+}
+
+TEST_F(LogReaderTest, StopsAtTheFirstFaultOfItsReader) {
+  write({"a", "b"});
+  log_.reset();
+  const auto reader = LogReader::open(folder_ / "log").value();
+  int taken = 0;
+  const auto done =
+      reader->for_each(kHere, {1}, {3}, [&](Offset, std::string_view) -> Result<void> {
+        ++taken;
+        return Fault{"enough"};
+      });
+  EXPECT_EQ(done.error().message, "enough");
+  EXPECT_EQ(taken, 1);
+}
+
+TEST_F(LogReaderTest, RefusesAFolderWithoutALog) {
+  EXPECT_FALSE(LogReader::open(folder_ / "nothing"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "nothing"));
+}
+
+}  // namespace
+}  // namespace veche::storage

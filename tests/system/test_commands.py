@@ -1,0 +1,117 @@
+"""The commands of `veche` as a person uses them, against a real server."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import veche
+
+POLL = veche.poll("embankment", opens_in=-60)
+
+
+@veche.needs_binary
+class Commands(veche.ServerCase):
+    def run_veche(self, *arguments, code=0, stdin=None, env=None, timeout=60):
+        done = subprocess.run([veche.BINARY, *map(str, arguments)], input=stdin, text=True,
+                              capture_output=True, timeout=timeout,
+                              env={**os.environ, **(env or {})})
+        self.assertEqual(done.returncode, code, f"{arguments}: {done.stdout}{done.stderr}")
+        return done
+
+    def at_server(self, *arguments, **more):
+        keys = self.server.folder / "keys/issuer.json"
+        return self.run_veche(*arguments, "--server", self.server.url, "--keys", keys, **more)
+
+    def json_of(self, *arguments, **more):
+        return json.loads(self.at_server(*arguments, "--json", **more).stdout)
+
+    def test_a_poll_from_its_definition_to_its_close(self):
+        created = self.json_of("poll", "create", "-", stdin=json.dumps(POLL))
+        self.assertEqual(created["id"], "embankment")
+        self.server.change_poll("embankment", "open")
+        voted = self.json_of("ballot", "--poll", "embankment", "--voter", "anna", "--territory",
+                             "75701310", "--answer", "q1=a")
+        self.assertEqual(voted["outcome"], "accepted")
+        again = self.json_of("ballot", "--poll", "embankment", "--voter", "anna", "--territory",
+                             "75701310", "--answer", "q1=a")
+        self.assertEqual((again["outcome"], again["receipt"]), ("recorded", voted["receipt"]))
+        other = self.at_server("ballot", "--poll", "embankment", "--voter", "anna", "--territory",
+                               "75701310", "--answer", "q1=b", code=1)
+        self.assertIn("already-voted", other.stdout + other.stderr)
+        shown = self.run_veche("results", "embankment", "--server", self.server.url)
+        self.assertIn("Option a", shown.stdout)
+        table = self.run_veche("results", "embankment", "--server", self.server.url, "--csv")
+        self.assertTrue(table.stdout.startswith("poll_id,question_id,option_id"))
+        self.assertEqual(self.json_of("poll", "close", "embankment")["state"], "closed")
+        listed = self.run_veche("poll", "list", "--server", self.server.url, "--json")
+        self.assertIn("embankment", [poll["id"] for poll in json.loads(listed.stdout)["polls"]])
+
+    def test_a_server_that_is_not_there_is_named(self):
+        port = veche.free_port()
+        failed = self.run_veche("poll", "list", "--server", f"http://127.0.0.1:{port}", code=1)
+        self.assertIn(str(port), failed.stderr)
+
+    def test_an_unknown_key_in_the_file_of_options_is_refused_with_its_line(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write("[serve]\ndata = \"d\"\ncolour = \"red\"\n")
+            file.flush()
+            failed = self.run_veche("--config", file.name, "serve", code=2)
+        self.assertIn("colour", failed.stderr)
+        self.assertIn("3", failed.stderr)
+
+    def test_the_environment_gives_options(self):
+        listed = self.run_veche("poll", "list", "--json", env={"VECHE_SERVER": self.server.url})
+        self.assertIn("polls", json.loads(listed.stdout))
+
+    def test_keygen_never_overwrites(self):
+        keys = self.server.folder / "keys"
+        before = (keys / "voter.secret").read_bytes()
+        self.run_veche("keygen", "--out", keys, code=1)
+        self.assertEqual((keys / "voter.secret").read_bytes(), before)
+
+    def test_doctor_looks_at_the_machine(self):
+        report = json.loads(self.run_veche("doctor", "--data", self.server.folder, "--json").stdout)
+        self.assertIn("fsync", json.dumps(report))
+
+
+@veche.needs_binary
+class Recount(unittest.TestCase):
+    def test_equals_the_live_results_and_the_index(self):
+        server = veche.Server()
+        self.addCleanup(server.close)
+        server.start()
+        server.open_poll(veche.poll("recounted"))
+        lines = [server.line("recounted", f"voter-{i}", "abc"[i % 3], veche.PLACES[i % 8])
+                 for i in range(500)]
+        self.assertEqual(server.post_batch(lines).json()["accepted"], 500)
+        live = subprocess.run([veche.BINARY, "recount", "--data", server.data, "--server",
+                               server.url], capture_output=True, text=True, timeout=60)
+        self.assertEqual(live.returncode, 0, live.stdout + live.stderr)
+        held = subprocess.run([veche.BINARY, "recount", "--data", server.data],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(held.returncode, 1)
+        self.assertIn(str(server.process.pid), held.stderr)
+        self.assertEqual(server.stop(), 0)
+        stopped = subprocess.run([veche.BINARY, "recount", "--data", server.data, "--json"],
+                                 capture_output=True, text=True, timeout=60)
+        self.assertEqual(stopped.returncode, 0, stopped.stdout + stopped.stderr)
+        self.assertIn("500", stopped.stdout)
+
+
+@veche.needs_binary
+class Demo(unittest.TestCase):
+    def test_counts_and_proves_it(self):
+        before = set(pathlib.Path(tempfile.gettempdir()).glob("veche-*"))
+        done = subprocess.run([veche.BINARY, "demo", "--seconds", "3", "--seed", "1"],
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("counts equal", done.stdout)
+        left = set(pathlib.Path(tempfile.gettempdir()).glob("veche-demo*")) - before
+        self.assertEqual(left, set(), "the demo leaves nothing behind")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,240 @@
+// `veche demo`: a server of its own, a region, four polls, and voters over real HTTP.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "engine/model/limits.h"
+#include "ingest/wire/poll_json.h"
+#include "tools/veche/api_client.h"
+#include "tools/veche/command.h"
+#include "tools/veche/demo_region.h"
+#include "tools/veche/demo_screen.h"
+#include "tools/veche/demo_voters.h"
+#include "tools/veche/interrupt.h"
+#include "tools/veche/own_server.h"
+
+namespace veche::tools {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kTick = 100ms;
+constexpr auto kRedrawInterval = 500ms;
+constexpr auto kLineInterval = 1s;
+constexpr std::size_t kConnections = 16;
+constexpr int kUnavailable = 503;
+
+struct Options {
+  std::uint64_t seconds = 0;  // 0: until Ctrl-C
+  std::uint64_t rate = 300;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+
+class Demo {
+ public:
+  Demo(ApiClient& client, const Options& options)
+      : client_(client),
+        options_(options),
+        region_(make_demo_region(
+            options.seed, std::chrono::time_point_cast<std::chrono::milliseconds>(now_seconds()))),
+        voters_(region_, options.seed),
+        books_(region_),
+        out_(options.json ? stderr : stdout) {}
+
+  Result<void> prepare() {
+    const auto tree =
+        client_.call_as(auth::Role::kOperator, {.method = "PUT",
+                                                .target = "/v1/territories",
+                                                .headers = {{"Content-Type", "text/csv"}},
+                                                .body = region_.region.csv});
+    if (!tree) return tree.error();
+    if (tree->status != 200) return fault_of(*tree);
+    for (const auto& poll : region_.polls) {
+      const auto made = client_.post_as(auth::Role::kModerator, "/v1/polls",
+                                        json::serialize(wire::write_definition(poll)));
+      if (!made) return made.error();
+      if (auto opened = change(poll, auth::Role::kApprover, "open"); !opened) return opened;
+    }
+    return {};
+  }
+
+  // Voters come until the time is over or Ctrl-C.
+  Result<void> run() {
+    fmt::print(out_, "{}\nveche results bus-routes --by-territory --level 1 --server {}\n",
+               client_.url(), client_.url());
+    DemoScreen screen(out_);
+    const auto begin = Clock::now();
+    for (auto shown = begin; !interrupted() && !is_over(begin);) {
+      if (auto sent = send(due(begin)); !sent) return sent;
+      if (Clock::now() - shown >=
+          (screen.is_live() ? Clock::duration(kRedrawInterval) : Clock::duration(kLineInterval))) {
+        shown = Clock::now();
+        if (auto read = show(screen, begin); !read) return read;
+      }
+      std::this_thread::sleep_for(kTick);
+    }
+    for (const auto& poll : region_.polls)
+      if (auto closed = change(poll, auth::Role::kOperator, "close"); !closed) return closed;
+    return show(screen, begin);
+  }
+
+  // Our books against the final results: every number of every poll and territory.
+  Exit report() {
+    Comparison whole;
+    for (std::size_t i = 0; i < region_.polls.size(); ++i) {
+      auto comparison =
+          compare_with_results(region_.polls[i], books_.counted(i), state_.results[i]);
+      for (auto& difference : comparison.differences)
+        difference = fmt::format("{}: {}", region_.polls[i].id.view(), difference);
+      whole.add(std::move(comparison));
+    }
+    const bool equal = whole.differences.empty();
+    for (const auto& difference : whole.differences) fmt::print(out_, "{}\n", difference);
+    if (options_.json)
+      print_json(whole);
+    else if (equal)
+      fmt::print("all {} counts equal\n", whole.compared);
+    else
+      fmt::print("{} of {} counts DIFFER\n", whole.differences.size(), whole.compared);
+    return equal ? Exit::ok : Exit::failed;
+  }
+
+ private:
+  Result<void> change(const model::PollDefinition& poll, auth::Role role, std::string_view action) {
+    const auto done = client_.post_as(role, fmt::format("/v1/polls/{}/transitions", poll.id.view()),
+                                      fmt::format(R"({{"action":"{}","reason":"demo"}})", action));
+    if (!done) return done.error();
+    return {};
+  }
+
+  bool is_over(Clock::time_point begin) const {
+    return options_.seconds > 0 && Clock::now() - begin >= std::chrono::seconds(options_.seconds);
+  }
+
+  // How many ballots should have been sent by now and were not; who came too late goes home.
+  std::size_t due(Clock::time_point begin) {
+    const std::chrono::duration<double> since = Clock::now() - begin;
+    const auto wanted =
+        static_cast<std::uint64_t>(since.count() * static_cast<double>(options_.rate));
+    const auto count = std::min(wanted - scheduled_, options_.rate);
+    scheduled_ = wanted;
+    return count;
+  }
+
+  Result<void> send(std::size_t count) {
+    if (count == 0) return {};
+    std::vector<DemoBallot> in_work(std::min(count, kConnections));
+    const auto report = http::run_load(
+        client_.url(), {.connections = in_work.size()},
+        [&](std::size_t connection) -> std::optional<http::Call> {
+          if (count == 0) return std::nullopt;
+          --count;
+          in_work[connection] = voters_.next();
+          return call_of(in_work[connection]);
+        },
+        [&](std::size_t connection, http::Call&, const http::Answer& answer) {
+          if (answer.status == kUnavailable && !interrupted())
+            return http::Verdict::again(answer.retry_after.value_or(1s));
+          books_.book(in_work[connection], answer);
+          return http::Verdict::done();
+        });
+    if (!report) return report.error();
+    return {};
+  }
+
+  http::Call call_of(const DemoBallot& ballot) {
+    const auto& poll = region_.polls[ballot.poll];
+    const auth::VoteClaims claims{
+        poll.id, sub_of(poll.id, std::to_string(ballot.voter)), ballot.home, {}, limits::kMaxLevel};
+    const auto token = client_.issuer()->mint_vote(claims, now_seconds(), limits::kTokenLifetime);
+    return {.method = "POST",
+            .target = fmt::format("/v1/polls/{}/ballots", poll.id.view()),
+            .headers = {{"Authorization", "Bearer " + token}, {"Content-Type", "application/json"}},
+            .body = body_of(poll, ballot.answers)};
+  }
+
+  Result<void> show(DemoScreen& screen, Clock::time_point begin) {
+    state_.url = client_.url();
+    state_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    state_.results.clear();
+    for (const auto& poll : region_.polls) {
+      auto results = client_.get(fmt::format("/v1/polls/{}/results?by=territory", poll.id.view()));
+      if (!results) return results.error();
+      state_.results.push_back(std::move(*results));
+    }
+    screen.show(region_, books_, state_);
+    return {};
+  }
+
+  void print_json(const Comparison& whole) const {
+    json::array polls;
+    for (std::size_t i = 0; i < region_.polls.size(); ++i)
+      polls.push_back(json::object{{"poll", region_.polls[i].id.str()},
+                                   {"ballots", state_.results[i].at("ballots")},
+                                   {"questions", state_.results[i].at("questions")}});
+    const auto milliseconds = [&](double share) {
+      return std::chrono::duration<double, std::milli>(books_.latency(share)).count();
+    };
+    fmt::print(
+        "{}\n",
+        json::serialize(json::object{
+            {"seconds", state_.seconds},
+            {"ballots", books_.sent()},
+            {"accepted", books_.accepted()},
+            {"recorded", books_.recorded()},
+            {"refused", books_.refused()},
+            {"latency_ms", {{"p50", milliseconds(0.50)}, {"p99", milliseconds(0.99)}}},
+            {"polls", std::move(polls)},
+            {"counts_compared", whole.compared},
+            {"differences", json::array(whole.differences.begin(), whole.differences.end())}}));
+  }
+
+  ApiClient& client_;
+  const Options& options_;
+  const DemoRegion region_;
+  DemoVoters voters_;
+  DemoBooks books_;
+  DemoState state_;
+  std::FILE* const out_;
+  std::uint64_t scheduled_ = 0;
+};
+
+Result<Exit> demo(const Options& options) {
+  catch_interrupts();
+  const auto server = OwnServer::start();
+  if (!server) return server.error();
+  auto client = ApiClient::connect({(*server)->url(), (*server)->issuer_json(), {}});
+  if (!client) return client.error();
+  Demo demo(*client, options);
+  if (auto prepared = demo.prepare(); !prepared) return prepared.error();
+  if (auto done = demo.run(); !done) return done.error();
+  return demo.report();
+}
+
+}  // namespace
+
+void add_demo(CLI::App& app) {
+  auto& command = add_command(
+      app, "demo", "Watch it count: a server, a region of 319 municipalities, polls and voters",
+      {"veche demo", "veche demo --seconds 10 --rate 2000"});
+  const auto options = std::make_shared<Options>();
+  command.add_option("--seconds", options->seconds, "End by itself; without it Ctrl-C ends it")
+      ->check(CLI::Range(1, 86'400));
+  command.add_option("--rate", options->rate, "Ballots a second")
+      ->check(CLI::Range(1, 20'000))
+      ->capture_default_str();
+  command.add_option("--seed", options->seed, "Another region and other voters")
+      ->capture_default_str();
+  command.add_flag("--json", options->json, "Print JSON at the end, and the table to stderr");
+  on_run(command, [options] { return demo(*options); });
+}
+
+}  // namespace veche::tools

@@ -1,0 +1,201 @@
+#include "tools/veche/demo_screen.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <iterator>
+
+#include "tools/veche/terminal.h"
+
+namespace veche::tools {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kBold = "\x1b[1m";
+constexpr std::string_view kDim = "\x1b[2m";
+constexpr std::string_view kBar = "\x1b[36m";
+constexpr std::string_view kPlain = "\x1b[0m";
+
+constexpr std::size_t kHeadLines = 2;
+constexpr std::size_t kTopTerritories = 8;
+constexpr std::size_t kMostBarColumns = 40;
+constexpr std::size_t kNumberColumns = 19;  // "   1234  100.0 %  "
+
+std::uint64_t number_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
+
+bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// At most so many characters.
+std::string_view cut_columns(std::string_view text, std::size_t columns) {
+  std::size_t end = 0;
+  for (; end < text.size(); ++end)
+    if (!continues_character(text[end]) && columns-- == 0) break;
+  return text.substr(0, end);
+}
+
+std::size_t columns_of(std::string_view text) {
+  return text.size() -
+         static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
+}
+
+std::string padded(std::string_view text, std::size_t columns) {
+  std::string cut(cut_columns(text, columns));
+  return cut.append(columns - columns_of(cut), ' ');
+}
+
+double milliseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+std::string summary(const DemoBooks& books, double seconds) {
+  return fmt::format(
+      "{:.0f} s  {} ballots: {} accepted, {} recorded, {} refused  p50 {:.1f} ms  "
+      "p99 {:.1f} ms",
+      seconds, books.sent(), books.accepted(), books.recorded(), books.refused(),
+      milliseconds(books.latency(0.50)), milliseconds(books.latency(0.99)));
+}
+
+// Draws one poll within the lines that it has.
+class PollPainter {
+ public:
+  PollPainter(const model::PollDefinition& poll, const json::value& results,
+              const ScreenStyle& style)
+      : poll_(poll), results_(results), style_(style) {}
+
+  void paint(std::size_t lines, std::vector<std::string>& out) const {
+    out.push_back(title());
+    const auto options = std::min(lines - 2, poll_.questions.front().options.size());
+    for (const auto option : best(options)) out.push_back(option_line(option));
+    out.push_back(top_line());
+  }
+
+ private:
+  std::string styled(std::string_view style, std::string text) const {
+    return style_.colours ? fmt::format("{}{}{}", style, text, kPlain) : text;
+  }
+
+  std::string title() const {
+    const auto ballots = fmt::format("  {} ballots", number_of(results_.at("ballots")));
+    const auto room = style_.size.columns - std::min(style_.size.columns, ballots.size());
+    const auto named = fmt::format("{} / {} ({})", poll_.title.ru, poll_.title.en, poll_.id.view());
+    return styled(kBold, std::string(cut_columns(named, room))) +
+           std::string(cut_columns(ballots, style_.size.columns));
+  }
+
+  const json::value& count_of(std::size_t option) const {
+    return results_.at("questions").at(0).at("options").at(option);
+  }
+  // What decides: points where there are any.
+  std::uint64_t weight_of(std::size_t option) const {
+    const auto* points = count_of(option).as_object().if_contains("points");
+    return number_of(points ? *points : count_of(option).at("votes"));
+  }
+
+  std::vector<std::size_t> best(std::size_t count) const {
+    std::vector<std::size_t> options(poll_.questions.front().options.size());
+    for (std::size_t i = 0; i < options.size(); ++i) options[i] = i;
+    std::stable_sort(options.begin(), options.end(),
+                     [this](auto a, auto b) { return weight_of(a) > weight_of(b); });
+    options.resize(count);
+    return options;
+  }
+
+  // Share of the ballots, or of all points.
+  double share_of(std::size_t option) const {
+    std::uint64_t whole = number_of(results_.at("ballots"));
+    if (poll_.questions.front().counts_points()) {
+      whole = 0;
+      for (std::size_t i = 0; i < poll_.questions.front().options.size(); ++i)
+        whole += weight_of(i);
+    }
+    return whole == 0 ? 0 : static_cast<double>(weight_of(option)) / static_cast<double>(whole);
+  }
+
+  std::string option_line(std::size_t option) const {
+    const auto room = style_.size.columns - std::min(style_.size.columns, kNumberColumns);
+    const auto bar_columns = std::min(kMostBarColumns, room / 2);
+    const auto share = share_of(option);
+    const auto& title = poll_.questions.front().options[option].title.ru;
+    const auto numbers = fmt::format(" {:>7}  {:>5.1f} %  ", weight_of(option), share * 100);
+    return padded("  " + title, room - bar_columns) +
+           std::string(cut_columns(numbers, style_.size.columns)) +
+           styled(kBar, format_bar(share, bar_columns));
+  }
+
+  // The municipalities with the most ballots, those with others below left out.
+  std::string top_line() const {
+    std::vector<std::pair<std::uint64_t, std::string_view>> places;
+    for (const auto& territory : results_.at("territories").as_array())
+      if (const auto own = number_of(territory.at("not_below")); own > 0)
+        places.emplace_back(own, territory.at("name").as_string());
+    const auto shown = std::min(places.size(), kTopTerritories);
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(shown),
+                      places.end(), std::greater<>());
+    std::string line = "  ";
+    for (std::size_t i = 0; i < shown; ++i)
+      fmt::format_to(std::back_inserter(line), "{}{} {}", i == 0 ? "" : ", ", places[i].second,
+                     places[i].first);
+    return styled(kDim, std::string(cut_columns(line, style_.size.columns)));
+  }
+
+  const model::PollDefinition& poll_;
+  const json::value& results_;
+  const ScreenStyle& style_;
+};
+
+ScreenSize size_of(std::FILE* out) {
+  winsize size{};
+  if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+  return {size.ws_col, size.ws_row};
+}
+
+}  // namespace
+
+std::vector<std::string> render(const DemoRegion& demo, const DemoBooks& books,
+                                const DemoState& state, const ScreenStyle& style) {
+  std::vector<std::string> lines;
+  const auto head = fmt::format("veche demo at {}, Ctrl-C ends it", state.url);
+  lines.emplace_back(cut_columns(head, style.size.columns));
+  lines.emplace_back(cut_columns(summary(books, state.seconds), style.size.columns));
+  const auto room = style.size.rows - std::min(style.size.rows, kHeadLines + 1);
+  const auto each = std::max<std::size_t>(2, room / demo.polls.size());
+  for (std::size_t i = 0; i < demo.polls.size(); ++i)
+    PollPainter(demo.polls[i], state.results[i], style).paint(each, lines);
+  lines.resize(std::min(lines.size(), kHeadLines + room));
+  return lines;
+}
+
+std::string render_line(const DemoRegion& demo, const DemoBooks& books, const DemoState& state) {
+  auto line = summary(books, state.seconds);
+  for (std::size_t i = 0; i < demo.polls.size(); ++i)
+    fmt::format_to(std::back_inserter(line), "  {} {}", demo.polls[i].id.view(),
+                   number_of(state.results[i].at("ballots")));
+  return line;
+}
+
+DemoScreen::DemoScreen(std::FILE* out) : out_(out), live_(is_terminal(out)) {}
+
+void DemoScreen::show(const DemoRegion& demo, const DemoBooks& books, const DemoState& state) {
+  if (!live_) {
+    fmt::print(out_, "{}\n", render_line(demo, books, state));
+    std::fflush(out_);
+    return;
+  }
+  const auto* no_colour = std::getenv("NO_COLOR");
+  const ScreenStyle style{size_of(out_), !no_colour || *no_colour == '\0'};
+  std::string picture;
+  if (drawn_ > 0) picture = fmt::format("\x1b[{}A", drawn_);
+  const auto lines = render(demo, books, state, style);
+  for (const auto& line : lines) picture += "\r" + line + "\x1b[K\n";
+  picture += "\x1b[J";
+  drawn_ = lines.size();
+  fmt::print(out_, "{}", picture);
+  std::fflush(out_);
+}
+
+}  // namespace veche::tools
