@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <boost/algorithm/string/predicate.hpp>
+
 #include "engine/model/limits.h"
 #include "ingest/http/problem.h"
 #include "ingest/wire/content_coding.h"
@@ -12,10 +14,11 @@ namespace {
 using http::Admission;
 using model::Outcome;
 
-// The media type alone, without parameters.
+// The type before any parameters; its case does not matter: RFC 9110 8.3.1.
 bool is_media_type(std::string_view content_type, std::string_view wanted) {
-  return content_type.substr(0, content_type.find(';')).starts_with(wanted) &&
-         content_type.substr(0, content_type.find_first_of("; ")).size() == wanted.size();
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+  return boost::algorithm::iequals(type, wanted);
 }
 
 struct BodyRule {

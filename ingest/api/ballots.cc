@@ -227,8 +227,8 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
     refused = {Outcome::invalid_answer, status, code, std::move(detail), {}};
     return std::nullopt;
   };
-  if (!line.token.empty()) {
-    const auto claims = local_.verifier().verify_vote(line.token, now_seconds());
+  if (line.token) {
+    const auto claims = local_.verifier().verify_vote(*line.token, now_seconds());
     if (!claims)
       return no(
           401,

@@ -90,6 +90,7 @@ void Results::answer(const node::Collected& collected, const Question& question,
     response = json_response(200, wire::results_json(snapshot, question.filter));
   response.with(http::Header::etag, etag);
   response.with(http::Header::cache_control, "no-cache");
+  response.with(http::Header::vary, "Accept");
   question.responder.send(std::move(response));
 }
 

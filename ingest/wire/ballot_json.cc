@@ -126,13 +126,14 @@ struct BallotReader::State {
     if (!read_optional_text(members.member(0), "poll", line.poll) ||
         !read_optional_text(members.member(1), "voter", line.voter) ||
         !read_optional_text(members.member(2), "territory", line.territory) ||
-        !read_optional_text(members.member(5), "token", line.token) ||
         !read_addresses(members.member(3)))
       return false;
     line.level = 0;
     if (members.has(4) && members.member(4)->get(line.level) != simdjson::SUCCESS)
       return refuse("level is not a whole number");
     const bool own_token = members.has(5);
+    line.token.reset();
+    if (own_token && !read_text(*members.member(5), "token", line.token.emplace())) return false;
     for (std::size_t word = 0; word < 5; ++word)
       if (own_token && members.has(word))
         return refuse("a line with a token of its own says nothing else about the voter");

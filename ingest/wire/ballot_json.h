@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "engine/model/ballot.h"
@@ -12,8 +13,8 @@ namespace veche::wire {
 
 // One line of a gateway's batch. Views are valid until the reader reads again.
 struct BatchLine {
-  std::string_view token;  // either a voter's own token, and then answers alone;
-  std::string_view poll;   // or the gateway's word for the rest
+  std::optional<std::string_view> token;  // either a voter's own token, and then answers alone;
+  std::string_view poll;                  // or the gateway's word for the rest
   std::string_view voter;
   std::string_view territory;
   std::vector<std::string_view> addresses;

@@ -69,6 +69,9 @@ class EmbeddedLog final : public model::Log {
   };
   SyncStats stats() const;
 
+  // Whether appends are refused because the disk has less room than the reserve.
+  bool disk_low() const { return disk_low_.load(std::memory_order_relaxed); }
+
  private:
   struct Queued {
     model::PartitionId partition;

@@ -65,6 +65,7 @@ TEST(BallotJson, ReadsALineOfEitherKind) {
   ASSERT_TRUE(token);
   EXPECT_EQ((*token)->token, "t");
   EXPECT_TRUE((*token)->poll.empty()) << "nothing is left of the line before";
+  EXPECT_EQ((*reader.read_line(R"({"token":"","answers":[]})"))->token, "");
   EXPECT_FALSE(reader.read_line(R"({"token":"t","poll":"p","answers":[]})"));
   EXPECT_FALSE(reader.read_line(R"({"poll":"p","voter":"v","level":3,"answers":[]})"));
   EXPECT_FALSE(

@@ -182,6 +182,11 @@ class Service {
       if (const int signal = sigtimedwait(&signals_, nullptr, &kStep);
           signal == SIGTERM || signal == SIGINT)
         return Fault("told to stop while it caught up with the log; nothing is lost");
+      if (log_->disk_low())
+        return Fault(
+            fmt::format("{} has less than {} MiB free, and a start must write: make room, "
+                        "or lower --disk-reserve-mib",
+                        options_.data, options_.disk_reserve_mib));
       if (progress.is_due()) progress.show(replay_line());
     }
     return {};
@@ -196,7 +201,8 @@ class Service {
     return fmt::format("replaying the log: {} of {} records", applied, all);
   }
 
-  // The file becomes a new version of the tree unless it says what the latest one says.
+  // The file becomes a new version of the tree unless a version says the same already: a start
+  // with the file of last year must not undo what was put since.
   Result<void> load_territories() {
     if (options_.territories.empty()) return {};
     std::ifstream file(options_.territories, std::ios::binary);
@@ -205,8 +211,8 @@ class Service {
     const auto tree = model::TerritoryTree::parse_csv(csv);
     if (!tree) return Fault(fmt::format("{}: {}", options_.territories, tree.error().message));
     const auto directory = node_->directory();
-    const auto* latest = directory->latest_tree();
-    if (latest && latest->tree->to_csv() == tree->to_csv()) return {};
+    for (const auto& version : directory->trees)
+      if (version.tree->to_csv() == tree->to_csv()) return {};
     std::promise<node::ChangeResult> added;
     const auto today = std::chrono::floor<std::chrono::days>(api::now_seconds());
     node_->add_tree(tree->to_csv(), api::format_date(today), "operator serve",
@@ -277,7 +283,7 @@ void add_serve(CLI::App& app) {
       ->type_name("FILE");
   command
       .add_option("--territories", options->territories,
-                  "CSV of the territory tree; a new version when it says something new")
+                  "CSV of the territory tree; a new version unless it was one before")
       ->type_name("FILE");
   command.add_option("--listen", options->listen, "Address and port; port 0 takes a free one")
       ->capture_default_str();
