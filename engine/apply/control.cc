@@ -11,11 +11,11 @@ using model::PollPhase;
 ControlApplied Control::apply(model::Offset offset, std::string_view bytes) {
   ControlApplied applied;
   applied.offset = offset;
-  if (offset < position_.next) {
+  if (offset < position().next) {
     applied.effect = ControlEffect::already_applied;
     return applied;
   }
-  if (offset > position_.next) {
+  if (offset > position().next) {
     applied.effect = ControlEffect::gap;
     return applied;
   }
@@ -31,7 +31,7 @@ ControlApplied Control::apply(model::Offset offset, std::string_view bytes) {
       apply_record(record_, applied);
   }
   if (applied.stops()) return applied;
-  position_ = {position_.next.plus(1), model::roll(position_.hash, bytes)};
+  trail_.advance(bytes);
   return applied;
 }
 
@@ -50,14 +50,21 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
       if (applied.offset.value == 0) genesis_ = record.genesis();
       return;
     case v1::Record::kHello:
+      return compare(record.hello().tail(), applied);
     case v1::Record::kNoop:
-      return;
+      return compare(record.noop().tail(), applied);
     case v1::Record::kOpen:
     case v1::Record::kClose:
     case v1::Record::kBallot:
     case v1::Record::KIND_NOT_SET:
       applied.effect = ControlEffect::invalid;  // belongs into a ballots partition
   }
+}
+
+void Control::compare(const v1::Tail& tail, ControlApplied& applied) const {
+  const auto comparison = trail_.compare(tail);
+  if (comparison == Trail::Comparison::differs) applied.effect = ControlEffect::diverged;
+  if (comparison == Trail::Comparison::senseless) applied.effect = ControlEffect::invalid;
 }
 
 void Control::apply_territories(const v1::Record& record, ControlApplied& applied) {
@@ -129,7 +136,7 @@ std::shared_ptr<const model::PollEntry> Control::approved(const v1::PollChange& 
   auto entry = std::make_shared<model::PollEntry>();
   entry->tree = current_.trees[version - 1].tree;
   entry->definition = std::move(definition);
-  entry->changed_at = position_.next;
+  entry->changed_at = position().next;
   return entry;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/apply/trail.h"
 #include "engine/model/directory.h"
 #include "engine/model/ids.h"
 #include "engine/model/record.h"
@@ -24,6 +25,7 @@ enum class ControlEffect : std::uint8_t {
   already_applied,
   gap,
   unknown_kind,
+  diverged,  // the writer of a Tail saw other records than we did
 };
 
 struct ControlApplied {
@@ -32,7 +34,8 @@ struct ControlApplied {
   const v1::Record* record = nullptr;  // null for invalid; valid until the next apply
   model::PollId poll;                  // of a change, where its id is well formed
   bool stops() const {
-    return effect == ControlEffect::gap || effect == ControlEffect::unknown_kind;
+    return effect == ControlEffect::gap || effect == ControlEffect::unknown_kind ||
+           effect == ControlEffect::diverged;
   }
 };
 
@@ -40,7 +43,7 @@ class Control {
  public:
   ControlApplied apply(model::Offset offset, std::string_view bytes);
 
-  const model::Position& position() const { return position_; }
+  const model::Position& position() const { return trail_.position(); }
   // A snapshot of the directory, made when it is first asked for after a change.
   std::shared_ptr<const model::Directory> directory();
   const std::optional<v1::Genesis>& genesis() const { return genesis_; }
@@ -56,10 +59,11 @@ class Control {
 
   void apply_record(const v1::Record& record, ControlApplied& applied);
   void apply_territories(const v1::Record& record, ControlApplied& applied);
+  void compare(const v1::Tail& tail, ControlApplied& applied) const;
   void apply_change(const v1::PollChange& change, ControlApplied& applied);
   std::shared_ptr<const model::PollEntry> approved(const v1::PollChange& change) const;
 
-  model::Position position_;
+  Trail trail_{model::Position()};
   std::optional<v1::Genesis> genesis_;
   model::Directory current_;
   std::shared_ptr<const model::Directory> snapshot_;  // null after a change

@@ -11,23 +11,20 @@ using model::kFaultVariant;
 Partition::Partition(model::PartitionImage image, model::VoterIndex& index)
     : id_(image.partition),
       index_(index),
-      position_(image.position),
-      first_known_hash_(image.position.next),
-      hash_history_(kHashHistory),
+      trail_(image.position),
       invalid_(image.invalid),
       duplicates_(image.duplicates) {
-  hash_history_[position_.next.value % kHashHistory] = position_.hash;
   for (const auto& poll : image.polls) restore(poll);
 }
 
 Applied Partition::apply(model::Offset offset, std::string_view bytes) {
   Applied applied;
   applied.offset = offset;
-  if (offset < position_.next) {
+  if (offset < position().next) {
     applied.effect = Effect::already_applied;
     return applied;
   }
-  if (offset > position_.next) {
+  if (offset > position().next) {
     applied.effect = Effect::gap;
     return applied;
   }
@@ -44,7 +41,7 @@ Applied Partition::apply(model::Offset offset, std::string_view bytes) {
       if (applied.stops()) return applied;
   }
   if (applied.effect == Effect::invalid) ++invalid_;
-  advance(bytes);
+  trail_.advance(bytes);
   return applied;
 }
 
@@ -145,22 +142,10 @@ void Partition::apply_ballot(const v1::Ballot& ballot, Applied& applied) {
   applied.effect = Effect::counted;
 }
 
-// Holds what the writer had applied against what we have: a difference means that the log was cut
-// and grew again, or that one of us is wrong.
 void Partition::compare(const v1::Tail& tail, Applied& applied) const {
-  const auto theirs = model::RollingHash::parse(tail.rolling_hash());
-  const model::Offset at{tail.next_offset()};
-  if (!theirs || at > applied.offset) {
-    applied.effect = Effect::invalid;
-    return;
-  }
-  const bool known = at >= first_known_hash_ && at.plus(kHashHistory) > position_.next;
-  if (known && hash_history_[at.value % kHashHistory] != *theirs) applied.effect = Effect::diverged;
-}
-
-void Partition::advance(std::string_view bytes) {
-  position_ = {position_.next.plus(1), model::roll(position_.hash, bytes)};
-  hash_history_[position_.next.value % kHashHistory] = position_.hash;
+  const auto comparison = trail_.compare(tail);
+  if (comparison == Trail::Comparison::differs) applied.effect = Effect::diverged;
+  if (comparison == Trail::Comparison::senseless) applied.effect = Effect::invalid;
 }
 
 PollState* Partition::find(const model::PollId& poll) {
@@ -169,7 +154,7 @@ PollState* Partition::find(const model::PollId& poll) {
 }
 
 model::PartitionImage Partition::take_image() {
-  model::PartitionImage image{id_, position_, invalid_, duplicates_, {}};
+  model::PartitionImage image{id_, position(), invalid_, duplicates_, {}};
   for (const auto& poll : polls_) {
     if (!poll->changed_since_image) continue;
     poll->changed_since_image = false;

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/apply/trail.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/ids.h"
 #include "engine/model/ports.h"
@@ -74,7 +75,7 @@ class Partition {
   Applied apply(model::Offset offset, std::string_view bytes);
 
   model::PartitionId id() const { return id_; }
-  const model::Position& position() const { return position_; }
+  const model::Position& position() const { return trail_.position(); }
   std::uint64_t invalid() const { return invalid_; }
   std::uint64_t duplicates() const { return duplicates_; }
   PollState* find(const model::PollId& poll);
@@ -85,22 +86,16 @@ class Partition {
   model::PartitionImage take_image();
 
  private:
-  // How far back a Tail can be compared.
-  static constexpr std::size_t kHashHistory = 16'384;
-
   void apply_record(const v1::Record& record, Applied& applied);
   void apply_open(const v1::Open& open, Applied& applied);
   void apply_close(const v1::Close& close, Applied& applied);
   void apply_ballot(const v1::Ballot& ballot, Applied& applied);
   void compare(const v1::Tail& tail, Applied& applied) const;
-  void advance(std::string_view bytes);
   void restore(const model::PollImage& image);
 
   const model::PartitionId id_;
   model::VoterIndex& index_;
-  model::Position position_;
-  model::Offset first_known_hash_;  // hashes below it are not in the history
-  std::vector<model::RollingHash> hash_history_;
+  Trail trail_;
   std::uint64_t invalid_ = 0;
   std::uint64_t duplicates_ = 0;
   std::optional<v1::Genesis> genesis_;

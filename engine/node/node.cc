@@ -203,7 +203,7 @@ void Node::collect(const model::PollId& poll, std::function<void(Collected)> don
 }
 
 void Node::when_applied(model::PartitionId partition, model::Offset offset,
-                        std::function<void()> done) {
+                        std::function<void(bool)> done) {
   auto& shard = owner(partition);
   shard.mailbox.push([&shard, partition, offset, done = std::move(done)]() mutable {
     shard.shard.when_applied(partition, offset, std::move(done));

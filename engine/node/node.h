@@ -75,7 +75,8 @@ class Node final : private ShardEvents, private StewardEvents {
   void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done);
   void barrier(std::function<void()> done);
   void collect(const model::PollId& poll, std::function<void(Collected)> done);
-  void when_applied(model::PartitionId partition, model::Offset offset, std::function<void()> done);
+  void when_applied(model::PartitionId partition, model::Offset offset,
+                    std::function<void(bool)> done);
 
   std::uint16_t partitions() const { return log_.partitions(); }
 

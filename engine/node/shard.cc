@@ -7,6 +7,7 @@
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
 #include "engine/model/limits.h"
+#include "engine/node/stop_reason.h"
 
 namespace veche::node {
 
@@ -82,8 +83,7 @@ void Shard::answer(Owned& owned, const BallotRequest& to, Outcome outcome, Offse
   const Reply reply{to.ticket, outcome, owned.partition.id(), counted_at};
   if (counted_at < owned.durable || kFaultVariant == FaultVariant::answer_on_append)
     return send(to.reply_to, reply);
-  owned.uncovered.push_back(
-      {counted_at.plus(1), [this, sink = to.reply_to, reply] { send(sink, reply); }});
+  answer_when_covered(owned, counted_at.plus(1), to, reply);
 }
 
 // "Closed, and not counted" speaks of everything up to here: it must be durable, as a count must.
@@ -92,7 +92,16 @@ void Shard::refuse_closed(Owned& owned, const BallotRequest& to, const apply::Po
       to.ticket, poll.cancelled ? Outcome::poll_cancelled : Outcome::poll_closed, {}, {}};
   const auto end = owned.partition.position().next;
   if (end <= owned.durable) return send(to.reply_to, reply);
-  owned.uncovered.push_back({end, [this, sink = to.reply_to, reply] { send(sink, reply); }});
+  answer_when_covered(owned, end, to, reply);
+}
+
+void Shard::answer_when_covered(Owned& owned, Offset end, const BallotRequest& to,
+                                const Reply& reply) {
+  const Reply unknown{to.ticket, Outcome::outcome_unknown, {}, {}};
+  owned.uncovered.push_back(
+      {end, last_tick_, [this, sink = to.reply_to, reply, unknown](bool covered) {
+         send(sink, covered ? reply : unknown);
+       }});
 }
 
 void Shard::refuse(const BallotRequest& to, Outcome outcome) {
@@ -105,19 +114,25 @@ void Shard::send(ReplySink* sink, const Reply& reply) {
   replies_.push_back({sink, {reply}});
 }
 
-void Shard::when_applied(model::PartitionId partition, Offset offset, std::function<void()> done) {
+void Shard::when_applied(model::PartitionId partition, Offset offset,
+                         std::function<void(bool)> done) {
   auto& there = owned(partition);
-  there.uncovered.push_back({offset, std::move(done)});
+  there.uncovered.push_back({offset, last_tick_, std::move(done)});
   cover(there);
 }
 
 void Shard::cover(Owned& owned) {
-  if (owned.uncovered.empty()) return;
   const auto proven = std::min(owned.durable, owned.partition.position().next);
-  auto ready = std::stable_partition(owned.uncovered.begin(), owned.uncovered.end(),
-                                     [&](const Uncovered& wait) { return wait.end > proven; });
-  for (auto wait = ready; wait != owned.uncovered.end(); ++wait) wait->send();
-  owned.uncovered.erase(ready, owned.uncovered.end());
+  settle_uncovered(owned, true, [&](const Uncovered& wait) { return wait.end <= proven; });
+}
+
+template <class Predicate>
+void Shard::settle_uncovered(Owned& owned, bool covered, Predicate settles) {
+  if (owned.uncovered.empty()) return;
+  const auto first = std::stable_partition(owned.uncovered.begin(), owned.uncovered.end(),
+                                           [&](const auto& wait) { return !settles(wait); });
+  for (auto wait = first; wait != owned.uncovered.end(); ++wait) wait->done(covered);
+  owned.uncovered.erase(first, owned.uncovered.end());
 }
 
 // --- The log comes back ------------------------------------------------------------------------
@@ -223,25 +238,10 @@ void Shard::on_own_hello(Owned& owned, const model::Position& before, Instant no
 void Shard::stop(const Owned& owned, const Applied& applied) {
   stopped_ = true;
   const auto id = owned.partition.id();
-  const auto at = applied.offset.value;
-  switch (applied.effect) {
-    case Effect::gap:
-      return events_.fatal(id,
-                           fmt::format("partition {}: offset {} came where {} was expected: the "
-                                       "log has lost records; restore it before starting again",
-                                       id.value, at, owned.partition.position().next.value));
-    case Effect::unknown_kind:
-      return events_.fatal(id,
-                           fmt::format("partition {}: the record at offset {} is of a kind that "
-                                       "this program does not know; start a newer version",
-                                       id.value, at));
-    default:
-      return events_.fatal(
-          id, fmt::format("partition {}: the record at offset {} was written by somebody who had "
-                          "read other records than this node: the log was cut and grew again, or "
-                          "the index is wrong; delete the index, and start again",
-                          id.value, at));
-  }
+  const auto reason = applied.effect == Effect::gap            ? StopReason::gap
+                      : applied.effect == Effect::unknown_kind ? StopReason::unknown_kind
+                                                               : StopReason::diverged;
+  events_.fatal(id, describe(reason, id, applied.offset, owned.partition.position().next));
 }
 
 // --- Opening and closing -----------------------------------------------------------------------
@@ -324,6 +324,7 @@ void Shard::append_tail(Owned& owned, Instant now) {
 // --- Time --------------------------------------------------------------------------------------
 
 void Shard::tick(Instant now) {
+  last_tick_ = now;
   if (stopped_) return;
   expire_pending(now);
   for (auto& owned : owned_) {
@@ -331,6 +332,9 @@ void Shard::tick(Instant now) {
       if (now - owned->hello_at >= limits::kRewriteInterval) append_hello(*owned, now);
       continue;
     }
+    settle_uncovered(*owned, false, [&](const Uncovered& wait) {
+      return now - wait.since >= limits::kParkDeadline;
+    });
     reconcile(*owned, now);
     const bool quiet = now - owned->last_tail >= limits::kTailProofInterval;
     const bool proving = owned->tail_counter && now - owned->tail_at < limits::kRewriteInterval;

@@ -2,7 +2,7 @@
 // into the log (pending), applies what comes back, and answers from what was applied.
 //
 // This class is the whole of it without thread, clock and I/O: the caller passes the time in and
-// calls from one thread. node/shard_thread.h gives it a thread; the simulator drives it bare.
+// calls from one thread. node/node.h gives it a thread; the simulator drives it bare.
 //
 // Life of a ballot here:
 //
@@ -69,8 +69,10 @@ class Shard {
   // Hands over what was appended and answered since the last flush.
   void flush();
 
-  // Calls back when everything below `offset` is applied and durable; at once if it is.
-  void when_applied(model::PartitionId partition, model::Offset offset, std::function<void()> done);
+  // Calls back with true when everything below `offset` is applied and durable, at once if it is;
+  // with false when that takes longer than kParkDeadline.
+  void when_applied(model::PartitionId partition, model::Offset offset,
+                    std::function<void(bool)> done);
 
   std::vector<PartialTally> collect(const model::PollId& poll);
 
@@ -107,7 +109,8 @@ class Shard {
   // An answer that may be given when everything below `end` is applied and known to be durable.
   struct Uncovered {
     model::Offset end;
-    std::function<void()> send;
+    model::Instant since;
+    std::function<void(bool covered)> done;  // false: it took too long
   };
   struct Owned {
     Owned(model::PartitionImage image, model::VoterIndex& index)
@@ -146,7 +149,11 @@ class Shard {
   void on_own_hello(Owned& owned, const model::Position& before, model::Instant now);
   void decide_anew(Pending pending, model::Instant now);
   void on_refused_append(Owned& owned, model::Outcome outcome);
+  void answer_when_covered(Owned& owned, model::Offset end, const BallotRequest& to,
+                           const Reply& reply);
   void cover(Owned& owned);
+  template <class Predicate>
+  void settle_uncovered(Owned& owned, bool covered, Predicate settles);
   void stop(const Owned& owned, const apply::Applied& applied);
 
   void reconcile(Owned& owned, model::Instant now);
@@ -167,6 +174,7 @@ class Shard {
   boost::unordered_flat_map<PendingKey, Pending> pending_;
   std::vector<std::pair<ReplySink*, std::vector<Reply>>> replies_;
   std::string head_;  // reused for envelopes
+  model::Instant last_tick_;
   model::Instant last_checkpoint_;
   std::uint64_t answered_ = 0;
   bool stopped_ = false;

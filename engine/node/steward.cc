@@ -1,11 +1,10 @@
 #include "engine/node/steward.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "engine/model/assert.h"
 #include "engine/model/limits.h"
+#include "engine/node/stop_reason.h"
 
 namespace veche::node {
 
@@ -28,16 +27,7 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, In
   for (const auto record : records) {
     const auto before = control_.position();
     const auto applied = control_.apply(offset, record);
-    if (applied.stops())
-      return events_.fatal(
-          model::kControl,
-          applied.effect == ControlEffect::gap
-              ? fmt::format("control: offset {} came where {} was expected: the log has lost "
-                            "records; restore it before starting again",
-                            offset.value, before.next.value)
-              : fmt::format("control: the record at offset {} is of a kind that this program does "
-                            "not know; start a newer version",
-                            offset.value));
+    if (applied.stops()) return stop(applied);
     if (applied.effect == ControlEffect::poll_changed) changed.push_back(applied.poll);
     const bool own = applied.record && applied.record->boot() == writer_.boot().view();
     if (own && !serving_ && applied.record->has_hello()) {
@@ -51,6 +41,14 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, In
   events_.directory_changed(control_.directory(), changed);
   for (const auto& tell : std::exchange(behind_delivery_, {})) tell();
   if (!changed.empty()) tick(now);  // a poll whose time has come opens at once
+}
+
+void Steward::stop(const ControlApplied& applied) {
+  const auto reason = applied.effect == ControlEffect::gap            ? StopReason::gap
+                      : applied.effect == ControlEffect::unknown_kind ? StopReason::unknown_kind
+                                                                      : StopReason::diverged;
+  events_.fatal(model::kControl,
+                describe(reason, model::kControl, applied.offset, control_.position().next));
 }
 
 void Steward::on_applied(const ControlApplied& applied) {

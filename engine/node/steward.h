@@ -90,6 +90,7 @@ class Steward {
   };
 
   void append_hello(model::Instant now);
+  void stop(const apply::ControlApplied& applied);
   void on_applied(const apply::ControlApplied& applied);
   void on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done);
   void expect_settled(const model::PollId& poll);

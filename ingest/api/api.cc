@@ -151,8 +151,10 @@ void Api::handle(const http::Request& request, http::Responder responder) {
   responder.send(http::problem(404, "not-found", "There is no such page."));
 }
 
-http::Response Api::on_deadline(http::Route) {
-  return refusal(Outcome::outcome_unknown, wire::Language::en);
+// What was to be written may be written yet; what was only asked is asked again.
+http::Response Api::on_deadline(http::Route route) {
+  const bool writes = body_rule(static_cast<RouteId>(route)).has_value();
+  return refusal(writes ? Outcome::outcome_unknown : Outcome::overloaded, wire::Language::en);
 }
 
 Admission MetricsApi::head(const http::RequestHead& head) {

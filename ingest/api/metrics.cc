@@ -75,7 +75,7 @@ struct Metrics::Families {
       return &prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
     };
     ready = gauge("veche_ready", "1 when every partition serves");
-    applied = gauge("veche_applied_records", "Records applied, over all partitions");
+    applied = gauge("veche_applied_records", "Records applied, over all ballots partitions");
     invalid = gauge("veche_invalid_records", "Records in the log that were not ours");
     duplicates = gauge("veche_duplicate_ballots", "Ballots in the log of voters counted before");
     log_groups = gauge("veche_log_groups", "Synced groups since the start");

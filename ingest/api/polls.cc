@@ -149,6 +149,8 @@ void Polls::create(const http::Request& request, http::Responder responder) {
 
 void Polls::transition(const http::Request& request, std::string_view poll,
                        http::Responder responder) {
+  auto claims = require_staff(local_, request, responder);
+  if (!claims) return;
   const auto document = wire::read_document(request.body);
   const auto* object = document ? document->if_object() : nullptr;
   const auto* name = object ? object->if_contains("action") : nullptr;
@@ -165,7 +167,7 @@ void Polls::transition(const http::Request& request, std::string_view poll,
   if (action == kActions.end())
     return responder.send(
         http::problem(422, "unknown-action", "The action is open, close or cancel."));
-  const auto member = require_role(local_, request, action->role, responder);
+  const auto member = require_role(*std::move(claims), action->role, responder);
   if (!member) return;
   const auto id = model::PollId::parse(poll);
   if (!id) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));

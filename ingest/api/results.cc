@@ -37,14 +37,17 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
   const auto id = model::PollId::parse(poll);
-  if (!id || !local_.directory().find(*id))
-    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
+  const auto entry = id ? local_.directory().find(*id) : nullptr;
+  if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
   const auto filter = read_filter(request.head);
   if (!filter)
     return responder.send(http::problem(400, "bad-parameter",
                                         "by is territory; level and parent narrow by=territory"));
   auto viewer = publish::Viewer::anybody;
-  if (const auto token = bearer(request.head.authorization); !token.empty()) {
+  const auto token = bearer(request.head.authorization);
+  const bool token_matters =
+      entry->definition->visibility == model::Visibility::after_vote && !token.empty();
+  if (token_matters) {
     const auto claims = local_.verifier().verify_vote(token, now_seconds());
     if (!claims) return responder.send(refusal(claims.error()));
     if (claims->poll == *id) viewer = publish::Viewer::voter;
@@ -108,7 +111,12 @@ void Results::receipt(std::string_view poll, std::string_view receipt, http::Res
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
   local_.app.node.when_applied(
       opened->first, opened->second.plus(1),
-      [&worker = local_.worker, answer] { worker.post([answer] { answer(true); }); });
+      [&worker = local_.worker, responder, answer](bool applied) {
+        worker.post([responder, answer, applied] {
+          if (applied) return answer(true);
+          responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
+        });
+      });
 }
 
 }  // namespace veche::api

@@ -17,20 +17,29 @@ std::string_view name_of(auth::Role role) {
 
 }  // namespace
 
-std::optional<StaffMember> require_role(Local& local, const http::Request& request, auth::Role role,
-                                        const http::Responder& responder) {
+std::optional<auth::StaffClaims> require_staff(Local& local, const http::Request& request,
+                                               const http::Responder& responder) {
   auto claims = local.verifier().verify_staff(bearer(request.head.authorization), now_seconds());
-  if (!claims) {
-    responder.send(refusal(claims.error()));
-    return std::nullopt;
-  }
-  if (!claims->roles.has(role)) {
+  if (claims) return *std::move(claims);
+  responder.send(refusal(claims.error()));
+  return std::nullopt;
+}
+
+std::optional<StaffMember> require_role(auth::StaffClaims claims, auth::Role role,
+                                        const http::Responder& responder) {
+  if (!claims.roles.has(role)) {
     responder.send(
         http::problem(403, "role-missing", fmt::format("This needs the role {}.", name_of(role))));
     return std::nullopt;
   }
-  auto by = fmt::format("{} {}", name_of(role), claims->sub);
-  return StaffMember{*std::move(claims), std::move(by)};
+  auto by = fmt::format("{} {}", name_of(role), claims.sub);
+  return StaffMember{std::move(claims), std::move(by)};
+}
+
+std::optional<StaffMember> require_role(Local& local, const http::Request& request, auth::Role role,
+                                        const http::Responder& responder) {
+  auto claims = require_staff(local, request, responder);
+  return claims ? require_role(*std::move(claims), role, responder) : std::nullopt;
 }
 
 bool holds_for(const StaffMember& member, const std::vector<model::Target>& targets,

@@ -15,7 +15,13 @@ struct StaffMember {
   std::string by;  // role and pseudonym, as records tell it
 };
 
-// The bearer of a staff token that holds the role; else the refusal was sent.
+// The claims of a staff token, whatever its roles; else the refusal was sent.
+std::optional<auth::StaffClaims> require_staff(Local& local, const http::Request& request,
+                                               const http::Responder& responder);
+
+// One who holds the role; else the refusal was sent.
+std::optional<StaffMember> require_role(auth::StaffClaims claims, auth::Role role,
+                                        const http::Responder& responder);
 std::optional<StaffMember> require_role(Local& local, const http::Request& request, auth::Role role,
                                         const http::Responder& responder);
 

@@ -1,11 +1,12 @@
 // The keys that tokens are checked with: a pinned local file in the shape of a JSON Web Key Set.
 //
+// clang-format off
 //   {"keys": [
-//     {"kid": "vote-1", "typ": "vote+jwt", "alg": "EdDSA", "iss": "https://id.example", "aud":
-//     "veche",
-//      "kty": "OKP", "crv": "Ed25519", "x": "..."},
+//     {"kid": "vote-1", "typ": "vote+jwt", "alg": "EdDSA", "iss": "https://id.example",
+//      "aud": "veche", "kty": "OKP", "crv": "Ed25519", "x": "..."},
 //     {"kid": "gate-1", "typ": "batch+jwt", "alg": "RS256", "iss": ..., "aud": ..., "kty": "RSA",
 //      "n": "...", "e": "AQAB", "polls": ["smolino"], "territories": ["75701000"]}]}
+// clang-format on
 //
 // An entry fixes algorithm, issuer, audience and one type of token, so that a token cannot choose
 // how it is checked, and the key of a gateway cannot sign for staff. HS256 ("kty": "oct", "k") is

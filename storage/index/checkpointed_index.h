@@ -1,11 +1,12 @@
 // The voter index: recent voters in memory, and checkpoints under them in a RocksDB. Everything in
 // it is derived from the log: the folder may be deleted, and the next start builds it anew.
 //
-//   'l'                                                          -> log id
-//   'm' partition (u16 BE) 'p'                                   -> position, rolling hash,
-//   counters 'm' partition (u16 BE) 't' poll number (u32 BE)              -> the engine's image of
-//   a poll 'v' partition (u16 BE) poll number (u32 BE) voter key (16)   -> offset (u64), digest
-//   (16)
+// clang-format off
+//   'l'                                                         -> log id
+//   'm' partition (u16 BE) 'p'                                  -> position, hash, counters
+//   'm' partition (u16 BE) 't' poll number (u32 BE)             -> the engine's image of a poll
+//   'v' partition (u16 BE) poll number (u32 BE) voter key (16)  -> offset (u64), digest (16)
+// clang-format on
 //
 // A memtable insert is the dearest step of a ballot, so RocksDB's is not used: a checkpoint is one
 // sorted file that is ingested, which happens whole or not at all. A crash loses what was in

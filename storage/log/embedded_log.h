@@ -61,7 +61,7 @@ class EmbeddedLog final : public model::Log {
   model::Offset end(model::PartitionId partition) const override;
   void close() override;
 
-  // One group of synced writes: how long the last ones took, for metrics. Microseconds.
+  // Synced groups since the start, the records in them, and the time their writes took.
   struct SyncStats {
     std::uint64_t groups = 0;
     std::uint64_t records = 0;

@@ -240,6 +240,14 @@ TEST(TreeParts, TogetherTooLargeMakeNone) {
   EXPECT_EQ(fed.apply(writer.tree_part(1, fitting, true, part)), kVoid);
 }
 
+TEST(ControlTail, IsHeldAgainstWhatWasApplied) {
+  Fed fed({tree(), approve()});
+  const Fed elsewhere({tree(), change(kOpened)});
+  EXPECT_EQ(fed.apply(Writer().noop(fed.control.position())), ControlEffect::noted);
+  EXPECT_EQ(fed.apply(Writer().noop({{9}, {}})), kInvalid) << "it speaks of the future";
+  EXPECT_EQ(fed.apply(Writer().noop(elsewhere.control.position())), ControlEffect::diverged);
+}
+
 struct DateRow {
   const char* text;
   bool good;

@@ -148,7 +148,6 @@ TEST_F(RecountTest, FindsWhatIsWrongWithAnIndex) {
     Tamper tamper;
     const char* told;
   };
-  const auto id = poll_.id;
   const Row rows[] = {
       {"a voter more",
        [](auto& index, auto&) {

@@ -74,7 +74,7 @@ std::string size_text(std::uint64_t bytes) {
 
 // The folder, or the nearest one above it that exists.
 fs::path existing(fs::path folder) {
-  folder = fs::absolute(folder);
+  folder = fs::absolute(folder).lexically_normal();
   while (!fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
   return folder;
 }
@@ -132,7 +132,7 @@ Finding check_free_space(const fs::path& folder) {
     finding.state = State::warning;
     finding.advice = fmt::format(
         "below {} no ballot is taken, and a million ballots are some "
-        "400 MiB: make room",
+        "200 MiB: make room",
         size_text(limits::kDiskReserveBytes));
   }
   return finding;

@@ -13,6 +13,7 @@
 
 #include "engine/model/limits.h"
 #include "engine/node/node.h"
+#include "engine/node/stop_reason.h"
 #include "ingest/api/api.h"
 #include "ingest/api/metrics.h"
 #include "ingest/auth/jwks.h"
@@ -51,14 +52,10 @@ constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be
   std::_Exit(kExitBroken);
 }
 
-std::string partition_name(model::PartitionId partition) {
-  return partition == model::kControl ? "control" : std::to_string(partition.value);
-}
-
 void print_position(const char* when, model::PartitionId partition,
                     const model::Position& position) {
   fmt::print(stderr, "position {} partition {} offset {} hash {:02x}\n", when,
-             partition_name(partition), position.next.value, fmt::join(position.hash.bytes, ""));
+             node::name_of(partition), position.next.value, fmt::join(position.hash.bytes, ""));
 }
 
 // Signals are taken by the main thread alone; every thread started later inherits the mask.
@@ -224,6 +221,7 @@ class Service {
 
   api::EngineFacts facts() {
     api::EngineFacts facts;
+    if (!node_->ready()) return facts;  // its threads may not run
     const auto status = node_->status();
     const auto log = log_->stats();
     facts.ready = status.ready;

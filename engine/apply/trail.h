@@ -1,0 +1,53 @@
+// How far a partition was applied, and the rolling hashes on the way there: what HELLO and NOOP
+// tell of their writer is held against them. A difference means that the log was cut and grew
+// again, or that somebody's index is wrong.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/model/ids.h"
+#include "engine/model/record.h"
+
+namespace veche::apply {
+
+class Trail {
+ public:
+  // Hashes before the start are not known.
+  explicit Trail(const model::Position& start)
+      : position_(start), first_known_(start.next), hashes_(kHistory) {
+    hash_at(start.next) = start.hash;
+  }
+
+  const model::Position& position() const { return position_; }
+
+  void advance(std::string_view record) {
+    position_ = {position_.next.plus(1), model::roll(position_.hash, record)};
+    hash_at(position_.next) = position_.hash;
+  }
+
+  enum class Comparison {
+    fits,  // the same records, or too long ago to tell
+    differs,
+    senseless,  // speaks of records that were not there yet
+  };
+  Comparison compare(const v1::Tail& tail) const {
+    const auto theirs = model::RollingHash::parse(tail.rolling_hash());
+    const model::Offset at{tail.next_offset()};
+    if (!theirs || at > position_.next) return Comparison::senseless;
+    const bool known = at >= first_known_ && at.plus(kHistory) > position_.next;
+    return known && hashes_[at.value % kHistory] != *theirs ? Comparison::differs
+                                                            : Comparison::fits;
+  }
+
+ private:
+  static constexpr std::size_t kHistory = 16'384;  // records back that can be compared
+
+  model::RollingHash& hash_at(model::Offset next) { return hashes_[next.value % kHistory]; }
+
+  model::Position position_;
+  model::Offset first_known_;
+  std::vector<model::RollingHash> hashes_;
+};
+
+}  // namespace veche::apply

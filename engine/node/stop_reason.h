@@ -1,0 +1,23 @@
+// Why a node must not go on with a partition, for the person who has to mend it.
+#pragma once
+
+#include <string>
+
+#include "engine/model/ids.h"
+
+namespace veche::node {
+
+enum class StopReason {
+  gap,           // the log lost records
+  unknown_kind,  // a record of a newer program
+  diverged,      // somebody saw other records than we did
+};
+
+// `at` is the offset of the record, `expected` the one that should have come.
+std::string describe(StopReason reason, model::PartitionId partition, model::Offset at,
+                     model::Offset expected);
+
+// "control", or the number of a ballots partition.
+std::string name_of(model::PartitionId partition);
+
+}  // namespace veche::node
