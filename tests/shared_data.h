@@ -1,5 +1,5 @@
 // Real data that tests run against and that is no part of the project: found in the directory
-// named by VECHE_SHARED, or beside the project.
+// named by VECHE_SHARED, as ctest sets it; by hand, beside the folder that the test is started in.
 #pragma once
 
 #include <cstdlib>
@@ -13,8 +13,7 @@ namespace veche::tests {
 inline std::filesystem::path shared_data(const std::filesystem::path& relative) {
   if (const char* directory = std::getenv("VECHE_SHARED"))
     return std::filesystem::path(directory) / relative;
-  const auto project = std::filesystem::path(__FILE__).parent_path().parent_path();
-  return project.parent_path() / "shared" / "data" / relative;
+  return std::filesystem::path("../shared/data") / relative;
 }
 
 inline std::string read_file(const std::filesystem::path& path) {

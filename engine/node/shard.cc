@@ -34,6 +34,7 @@ void Shard::say_hello(Instant now) {
 // --- Requests ----------------------------------------------------------------------------------
 
 void Shard::submit(BallotRequest request, Instant now) {
+  now_ = now;
   auto& owned = owner_of(request.poll, request.voter);
   if (!owned.serving || stopped_) return refuse(request, Outcome::starting);
   auto* poll = owned.partition.find(request.poll);
@@ -99,7 +100,7 @@ void Shard::answer_when_covered(Owned& owned, Offset end, const BallotRequest& t
                                 const Reply& reply) {
   const Reply unknown{to.ticket, Outcome::outcome_unknown, {}, {}};
   owned.uncovered.push_back(
-      {end, last_tick_, [this, sink = to.reply_to, reply, unknown](bool covered) {
+      {end, now_, [this, sink = to.reply_to, reply, unknown](bool covered) {
          send(sink, covered ? reply : unknown);
        }});
 }
@@ -117,7 +118,7 @@ void Shard::send(ReplySink* sink, const Reply& reply) {
 void Shard::when_applied(model::PartitionId partition, Offset offset,
                          std::function<void(bool)> done) {
   auto& there = owned(partition);
-  there.uncovered.push_back({offset, last_tick_, std::move(done)});
+  there.uncovered.push_back({offset, now_, std::move(done)});
   cover(there);
 }
 
@@ -139,6 +140,7 @@ void Shard::settle_uncovered(Owned& owned, bool covered, Predicate settles) {
 
 void Shard::deliver(model::PartitionId partition, Offset first, const model::RecordBatch& records,
                     Offset durable, Instant now) {
+  now_ = now;
   if (stopped_) return;
   auto& there = owned(partition);
   there.durable = std::max(there.durable, durable);
@@ -324,7 +326,7 @@ void Shard::append_tail(Owned& owned, Instant now) {
 // --- Time --------------------------------------------------------------------------------------
 
 void Shard::tick(Instant now) {
-  last_tick_ = now;
+  now_ = now;
   if (stopped_) return;
   expire_pending(now);
   for (auto& owned : owned_) {

@@ -174,7 +174,7 @@ class Shard {
   boost::unordered_flat_map<PendingKey, Pending> pending_;
   std::vector<std::pair<ReplySink*, std::vector<Reply>>> replies_;
   std::string head_;  // reused for envelopes
-  model::Instant last_tick_;
+  model::Instant now_;  // as the caller last said
   model::Instant last_checkpoint_;
   std::uint64_t answered_ = 0;
   bool stopped_ = false;

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 import veche
+from minting import sub_of
 
 POLL = veche.poll("embankment", opens_in=-60)
 
@@ -47,7 +48,7 @@ class Commands(veche.ServerCase):
         self.assertTrue(table.stdout.startswith("poll_id,question_id,option_id"))
         self.assertEqual(self.json_of("poll", "close", "embankment")["state"], "closed")
         listed = self.run_veche("poll", "list", "--server", self.server.url, "--json")
-        self.assertIn("embankment", [poll["id"] for poll in json.loads(listed.stdout)["polls"]])
+        self.assertIn("embankment", [poll["id"] for poll in json.loads(listed.stdout)])
 
     def test_a_server_that_is_not_there_is_named(self):
         port = veche.free_port()
@@ -64,7 +65,7 @@ class Commands(veche.ServerCase):
 
     def test_the_environment_gives_options(self):
         listed = self.run_veche("poll", "list", "--json", env={"VECHE_SERVER": self.server.url})
-        self.assertIn("polls", json.loads(listed.stdout))
+        self.assertIsInstance(json.loads(listed.stdout), list)
 
     def test_keygen_never_overwrites(self):
         keys = self.server.folder / "keys"
@@ -74,7 +75,8 @@ class Commands(veche.ServerCase):
 
     def test_doctor_looks_at_the_machine(self):
         report = json.loads(self.run_veche("doctor", "--data", self.server.folder, "--json").stdout)
-        self.assertIn("fsync", json.dumps(report))
+        self.assertTrue(report["safe"], report)
+        self.assertIn("synced append", [check["name"] for check in report["checks"]])
 
 
 @veche.needs_binary
@@ -84,7 +86,7 @@ class Recount(unittest.TestCase):
         self.addCleanup(server.close)
         server.start()
         server.open_poll(veche.poll("recounted"))
-        lines = [server.line("recounted", f"voter-{i}", "abc"[i % 3], veche.PLACES[i % 8])
+        lines = [server.line("recounted", sub_of(f"voter-{i}"), "abc"[i % 3], veche.PLACES[i % 8])
                  for i in range(500)]
         self.assertEqual(server.post_batch(lines).json()["accepted"], 500)
         live = subprocess.run([veche.BINARY, "recount", "--data", server.data, "--server",

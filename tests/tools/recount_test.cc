@@ -118,7 +118,7 @@ TEST_F(RecountTest, IsEqualToWhatANodeCounts) {
   EXPECT_THAT(report.whole().differences, IsEmpty());
   EXPECT_GT(report.whole().compared, 20u);
   const auto& recount = report.polls.at(poll_.id).recount;
-  EXPECT_EQ(recount.ballots(), 8u);
+  EXPECT_EQ(recount.ballots(), 7u);
   EXPECT_EQ(recount.before_open, 1u);
   EXPECT_EQ(recount.counted, 2u);
   EXPECT_EQ(recount.duplicates, 2u);
