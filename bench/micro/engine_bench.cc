@@ -2,6 +2,7 @@
 // with log and index in memory. Every answer is proven before it is timed.
 //
 //   veche_micro --benchmark_filter='ballot_|judge|apply_in_memory|shard'
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <span>
 #include <utility>

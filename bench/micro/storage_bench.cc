@@ -1,14 +1,20 @@
 // What durability and the voter index cost: groups of records into the log with one sync each, a
 // checkpoint, a lookup, and apply over the real index. Every answer is proven before it is timed.
 // The time is the wall's, the CPU that of the whole process with RocksDB's own threads.
+// A disk may change its pace within minutes, so the layouts of the log take turns:
 //
-//   veche_micro --benchmark_filter='log_|index_|apply_over' --benchmark_repetitions=3
+//   veche_micro --benchmark_filter='index_|apply_over' --benchmark_repetitions=3
+//   veche_micro --benchmark_filter=log_ --benchmark_repetitions=3
+//               --benchmark_enable_random_interleaving=true
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <random>
+#include <utility>
 
 #include "bench/micro/harness.h"
 #include "storage/index/checkpointed_index.h"

@@ -47,7 +47,6 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
     case v1::Record::kPollChange:
       return apply_change(record.poll_change(), applied);
     case v1::Record::kGenesis:
-      if (applied.offset.value == 0) genesis_ = record.genesis();
       return;
     case v1::Record::kHello:
       return compare(record.hello().tail(), applied);

@@ -46,7 +46,6 @@ class Control {
   const model::Position& position() const { return trail_.position(); }
   // A snapshot of the directory, made when it is first asked for after a change.
   std::shared_ptr<const model::Directory> directory();
-  const std::optional<v1::Genesis>& genesis() const { return genesis_; }
 
  private:
   // Parts of a version of the tree that is still being read, all of one writer.
@@ -64,7 +63,6 @@ class Control {
   std::shared_ptr<const model::PollEntry> approved(const v1::PollChange& change) const;
 
   Trail trail_{model::Position()};
-  std::optional<v1::Genesis> genesis_;
   model::Directory current_;
   std::shared_ptr<const model::Directory> snapshot_;  // null after a change
   TreeParts tree_parts_;

@@ -58,7 +58,6 @@ void Partition::apply_record(const v1::Record& record, Applied& applied) {
     case v1::Record::kNoop:
       return compare(record.noop().tail(), applied);
     case v1::Record::kGenesis:
-      if (applied.offset.value == 0) genesis_ = record.genesis();
       return;
     case v1::Record::kTerritories:
     case v1::Record::kPollChange:

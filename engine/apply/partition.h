@@ -80,7 +80,6 @@ class Partition {
   std::uint64_t duplicates() const { return duplicates_; }
   PollState* find(const model::PollId& poll);
   const std::vector<std::unique_ptr<PollState>>& polls() const { return polls_; }
-  const std::optional<v1::Genesis>& genesis() const { return genesis_; }
 
   // Everything that changed since the last image, and the position.
   model::PartitionImage take_image();
@@ -98,7 +97,6 @@ class Partition {
   Trail trail_;
   std::uint64_t invalid_ = 0;
   std::uint64_t duplicates_ = 0;
-  std::optional<v1::Genesis> genesis_;
   std::vector<std::unique_ptr<PollState>> polls_;  // by poll number
   boost::unordered_flat_map<model::PollId, PollState*> by_id_;
   v1::Record record_;       // reused, so that parsing does not allocate

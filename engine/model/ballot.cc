@@ -74,6 +74,7 @@ class AnswerResolver {
     answer.choices.push_back({*option, static_cast<std::uint32_t>(choice.points)});
   }
   void fault(std::string_view place, std::string_view code, std::string detail) {
+    if (faults_.size() >= limits::kFaultsTold) return;
     faults_.push_back({at_ + std::string(place), std::string(code), std::move(detail)});
   }
 
@@ -130,6 +131,7 @@ Answers resolve(const PollDefinition& poll, const NamedAnswers& named,
     if (!seen.test(q))
       faults.push_back({"/answers", "question-missing",
                         fmt::format("question {} is not answered", poll.questions[q].id)});
+  if (faults.size() > limits::kFaultsTold) faults.resize(limits::kFaultsTold);
   std::sort(answers.begin(), answers.end(),
             [](const Answer& a, const Answer& b) { return a.question < b.question; });
   return answers;

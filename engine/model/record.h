@@ -59,7 +59,7 @@ bool read_answers(const v1::Answers& message, Answers& answers);
 v1::Tail tail_of(const Position& applied, Instant now);
 
 v1::Definition to_message(const PollDefinition& poll);
-// nullptr: an id or an enum value is not well formed.
+// nullptr: an id or an enum value is not well formed, or check() finds a fault.
 std::shared_ptr<const PollDefinition> read_definition(const v1::Definition& message);
 
 // The partition of a voter's ballots: XXH3 over poll id, one zero byte and voter key, mod P.

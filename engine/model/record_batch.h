@@ -45,10 +45,6 @@ class RecordBatch {
     bytes_.append(more.bytes_);
     count_ += more.count_;
   }
-  void clear() {
-    bytes_.clear();
-    count_ = 0;
-  }
 
   std::uint64_t count() const { return count_; }
   bool empty() const { return count_ == 0; }

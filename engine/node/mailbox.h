@@ -1,5 +1,5 @@
 // What waits for an engine thread: ballots from HTTP threads, records from the log, and calls.
-// Taken all at once, so that one wake-up serves a whole group. push_* may be called from any
+// Taken all at once, so that one wake-up serves a whole group. push may be called from any
 // thread; take from the owning thread alone.
 #pragma once
 

@@ -92,7 +92,7 @@ Result<void> Node::start() {
 // handed over at once, to the log and to those who asked.
 void Node::run_shard(ShardThread& self) {
   std::uint64_t answered = 0;
-  auto next_tick = wall_clock();
+  auto next_tick = std::chrono::steady_clock::now();
   for (bool stop = false; !stop;) {
     auto mail = self.mailbox.take(limits::kTick);
     const auto now = wall_clock();
@@ -103,10 +103,10 @@ void Node::run_shard(ShardThread& self) {
     }
     for (auto& call : mail.calls) call();
     for (auto& request : mail.requests) self.shard.submit(std::move(request), now);
-    if (now >= next_tick) {
+    if (std::chrono::steady_clock::now() >= next_tick) {
       self.shard.tick(now);
       self.shard.checkpoint_if_due(now);
-      next_tick = now + limits::kTick;
+      next_tick = std::chrono::steady_clock::now() + limits::kTick;
     }
     self.shard.flush();
     release(self.shard.answered() - std::exchange(answered, self.shard.answered()));
@@ -116,15 +116,15 @@ void Node::run_shard(ShardThread& self) {
 }
 
 void Node::run_steward() {
-  auto next_tick = wall_clock();
+  auto next_tick = std::chrono::steady_clock::now();
   for (bool stop = false; !stop;) {
     auto mail = steward_mail_.take(limits::kStewardTick);
     const auto now = wall_clock();
     for (auto& delivery : mail.deliveries) steward_.deliver(delivery.first, delivery.records, now);
     for (auto& call : mail.calls) call();
-    if (now >= next_tick) {
+    if (std::chrono::steady_clock::now() >= next_tick) {
       steward_.tick(now);
-      next_tick = now + limits::kStewardTick;
+      next_tick = std::chrono::steady_clock::now() + limits::kStewardTick;
     }
     steward_.flush();
     stop = mail.stop;

@@ -14,7 +14,7 @@ namespace veche::node {
 struct Reply {
   std::uint64_t ticket = 0;  // as the request gave it
   model::Outcome outcome = model::Outcome::outcome_unknown;
-  model::PartitionId partition;  // of the counted ballot, with accepted and recorded
+  model::PartitionId partition;  // of the counted ballot, where there is one
   model::Offset offset;
 };
 

@@ -7,6 +7,7 @@
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
 #include "engine/model/limits.h"
+#include "engine/node/elapsed.h"
 #include "engine/node/stop_reason.h"
 
 namespace veche::node {
@@ -99,10 +100,9 @@ void Shard::refuse_closed(Owned& owned, const BallotRequest& to, const apply::Po
 void Shard::answer_when_covered(Owned& owned, Offset end, const BallotRequest& to,
                                 const Reply& reply) {
   const Reply unknown{to.ticket, Outcome::outcome_unknown, {}, {}};
-  owned.uncovered.push_back(
-      {end, now_, [this, sink = to.reply_to, reply, unknown](bool covered) {
-         send(sink, covered ? reply : unknown);
-       }});
+  owned.uncovered.push_back({end, now_, [this, sink = to.reply_to, reply, unknown](bool covered) {
+                               send(sink, covered ? reply : unknown);
+                             }});
 }
 
 void Shard::refuse(const BallotRequest& to, Outcome outcome) {
@@ -277,7 +277,7 @@ void Shard::reconcile(Owned& owned, Instant now) {
     ++next;
     if (!owned.serving) continue;
     const auto [on_its_way, fresh] = owned.on_its_way.try_emplace(id, now);
-    if (!fresh && now - on_its_way->second < limits::kRewriteInterval) continue;
+    if (!fresh && !elapsed(on_its_way->second, now, limits::kRewriteInterval)) continue;
     on_its_way->second = now;
     append_phase(owned, *entry);
   }
@@ -331,15 +331,16 @@ void Shard::tick(Instant now) {
   expire_pending(now);
   for (auto& owned : owned_) {
     if (!owned->serving) {
-      if (now - owned->hello_at >= limits::kRewriteInterval) append_hello(*owned, now);
+      if (elapsed(owned->hello_at, now, limits::kRewriteInterval)) append_hello(*owned, now);
       continue;
     }
     settle_uncovered(*owned, false, [&](const Uncovered& wait) {
-      return now - wait.since >= limits::kParkDeadline;
+      return elapsed(wait.since, now, limits::kParkDeadline);
     });
     reconcile(*owned, now);
-    const bool quiet = now - owned->last_tail >= limits::kTailProofInterval;
-    const bool proving = owned->tail_counter && now - owned->tail_at < limits::kRewriteInterval;
+    const bool quiet = elapsed(owned->last_tail, now, limits::kTailProofInterval);
+    const bool proving =
+        owned->tail_counter && !elapsed(owned->tail_at, now, limits::kRewriteInterval);
     if (quiet || (!owned->uncovered.empty() && !proving)) append_tail(*owned, now);
   }
 }
@@ -347,7 +348,7 @@ void Shard::tick(Instant now) {
 // A record that does not come back may be in the log or not: only the same ballot again can tell.
 void Shard::expire_pending(Instant now) {
   boost::unordered::erase_if(pending_, [&](const auto& entry) {
-    if (now - entry.second.since < limits::kParkDeadline) return false;
+    if (!elapsed(entry.second.since, now, limits::kParkDeadline)) return false;
     for (const auto& waiter : entry.second.waiters) refuse(waiter, Outcome::outcome_unknown);
     return true;
   });
@@ -402,8 +403,8 @@ std::vector<PartialTally> Shard::collect(const model::PollId& poll) {
 
 void Shard::checkpoint_if_due(Instant now) {
   const bool full = index_.recent() >= limits::kCheckpointKeys;
-  const bool old =
-      serving() && index_.recent() > 0 && now - last_checkpoint_ >= limits::kCheckpointInterval;
+  const bool old = serving() && index_.recent() > 0 &&
+                   elapsed(last_checkpoint_, now, limits::kCheckpointInterval);
   if (!full && !old) return;
   // The index is written more slowly than it grows: wait, so that memory stays bounded.
   if (index_.recent() >= 2 * limits::kCheckpointKeys) index_.finish_checkpoint();

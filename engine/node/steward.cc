@@ -4,6 +4,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/limits.h"
+#include "engine/node/elapsed.h"
 #include "engine/node/stop_reason.h"
 
 namespace veche::node {
@@ -78,7 +79,12 @@ void Steward::on_own_change(const v1::PollChange& change, bool changed, const Ch
   const auto id = *model::PollId::parse(change.poll());
   if (!changed) {
     const bool creates = change.action() == v1::POLL_ACTION_APPROVED;
-    return finish(id, creates ? ChangeOutcome::poll_exists : ChangeOutcome::wrong_phase, done);
+    const bool exists = control_.directory()->find(id) != nullptr;
+    return finish(id,
+                  !creates ? ChangeOutcome::wrong_phase
+                  : exists ? ChangeOutcome::poll_exists
+                           : ChangeOutcome::limit_reached,
+                  done);
   }
   const auto entry = control_.directory()->find(id);
   if (!entry->was_open && entry->phase != PollPhase::open)
@@ -182,7 +188,7 @@ void Steward::barrier(std::function<void()> done, Instant now) {
 
 void Steward::tick(Instant now) {
   const auto lost = [&](Instant appended_at) {
-    return now - appended_at >= limits::kRewriteInterval;
+    return elapsed(appended_at, now, limits::kRewriteInterval);
   };
   if (!serving_) {
     if (lost(hello_at_)) append_hello(now);
@@ -202,7 +208,7 @@ void Steward::tick(Instant now) {
       by_clock(*poll, v1::POLL_ACTION_CLOSED);
   }
   const bool wanted =
-      !behind_next_barrier_.empty() || now - last_tail_ >= limits::kTailProofInterval;
+      !behind_next_barrier_.empty() || elapsed(last_tail_, now, limits::kTailProofInterval);
   if (behind_barrier_.empty() ? wanted : lost(barrier_at_)) append_noop(now);
 }
 

@@ -33,7 +33,7 @@ struct TerritoryCounts {
 // children and its not_below add up to it, and the roots add up to `counts`: always.
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
-  std::string version;                     // equal for equal content; grows with every change
+  std::string version;                     // equal for equal content, another for other content
   model::Instant as_of;                    // when it was gathered
   std::vector<model::Position> positions;  // of the ballots partitions, in order: what it covers
   bool is_final = false;                   // CLOSE is applied in every partition

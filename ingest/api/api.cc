@@ -78,7 +78,7 @@ Admission Api::head(const http::RequestHead& head) {
 }
 
 // What can be said before the body is read; an overload above all.
-std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead& head) const {
+std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead& head) {
   const auto language = wire::language(head.accept_language);
   if (!is_health(route)) {
     if (local_.app.draining()) return refusal(Outcome::draining, language);
@@ -98,7 +98,19 @@ std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead
     return refusal(Outcome::overloaded, language);
   if (route == RouteId::post_batch && !ballots_.has_room_for_batch())
     return refusal(Outcome::overloaded, language);
-  return std::nullopt;
+  return refuse_token(route, head);
+}
+
+// Bodies of megabytes are read from those alone who hold a token for them.
+std::optional<http::Response> Api::refuse_token(RouteId route, const http::RequestHead& head) {
+  const auto token = bearer(head.authorization);
+  if (route == RouteId::post_ballot) return std::nullopt;
+  if (route == RouteId::post_batch) {
+    const auto claims = local_.verifier().verify_batch(token, now_seconds());
+    return claims ? std::nullopt : std::optional(refusal(claims.error()));
+  }
+  const auto claims = local_.verifier().verify_staff(token, now_seconds());
+  return claims ? std::nullopt : std::optional(refusal(claims.error()));
 }
 
 void Api::handle(const http::Request& request, http::Responder responder) {

@@ -25,7 +25,8 @@ class Api final : public http::Handler {
   http::Response on_deadline(http::Route route) override;
 
  private:
-  std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head) const;
+  std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head);
+  std::optional<http::Response> refuse_token(RouteId route, const http::RequestHead& head);
 
   Local local_;
   Ballots ballots_;

@@ -22,7 +22,7 @@
 
 namespace veche::api {
 
-// Shared by all HTTP threads. The node outlives it.
+// Shared by all HTTP threads. The node outlives every request.
 class App {
  public:
   App(node::Node& engine, auth::VoterSecret secret, std::shared_ptr<const auth::KeySet> keys,

@@ -135,7 +135,7 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
   }
   if (auto refused = refuse_batch(*claims, decoded_)) return responder.send(std::move(*refused));
   const auto language = wire::language(request.head.accept_language);
-  if (!local_.app.node.reserve(claims->lines))
+  if (!has_room_for_batch() || !local_.app.node.reserve(claims->lines))
     return responder.send(refusal(Outcome::overloaded, language));
   const auto detail = request.head.query("detail");
   auto batch = std::make_shared<Batch>(Batch{responder,
@@ -216,6 +216,7 @@ void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
     local_.app.metrics.count(*decision.outcome);
     return refuse({*decision.outcome, 0, {}, {}, {}});
   }
+  decision.faults.resize(std::min<std::size_t>(decision.faults.size(), 1));  // one is told
   send(std::move(decision.request),
        {std::nullopt, batch, number, cast->poll, batch->language, std::move(decision.faults)});
 }

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "engine/model/csv.h"
+#include "engine/model/limits.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
@@ -52,9 +56,12 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
     if (!claims) return responder.send(refusal(claims.error()));
     if (claims->poll == *id) viewer = publish::Viewer::voter;
   }
+  if (waiting_ >= limits::kResultsWaitingPerThread)
+    return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+  ++waiting_;
   auto& gathering = gatherings_[*id];
   gathering.next.push_back(
-      {responder, viewer, format, *filter, std::string(request.head.if_none_match)});
+      {responder, {viewer, format, *filter}, std::string(request.head.if_none_match)});
   if (gathering.now.empty()) gather(*id);
 }
 
@@ -66,34 +73,54 @@ void Results::gather(const model::PollId& poll) {
   });
 }
 
+// Those who ask the same get the same bytes, made once.
 void Results::on_collected(const model::PollId& poll, const node::Collected& collected) {
   auto& gathering = gatherings_[poll];
   const auto as_of = node::wall_clock();
-  for (const auto& question : std::exchange(gathering.now, {})) answer(collected, question, as_of);
+  const auto questions = std::exchange(gathering.now, {});
+  std::map<View, http::Response> made;
+  for (const auto& question : questions) {
+    auto found = made.find(question.view);
+    if (found == made.end())
+      found = made.emplace(question.view, response_of(collected, question.view, as_of)).first;
+    answer(question, found->second);
+  }
+  waiting_ -= questions.size();
   if (gathering.next.empty())
     gatherings_.erase(poll);
   else
     gather(poll);
 }
 
-void Results::answer(const node::Collected& collected, const Question& question,
-                     model::Instant as_of) {
-  const auto published = publish::publish(collected, question.viewer, as_of);
+http::Response Results::response_of(const node::Collected& collected, const View& view,
+                                    model::Instant as_of) {
+  const auto published = publish::publish(collected, view.viewer, as_of);
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
-    return question.responder.send(
-        http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until)));
+    return http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until));
   const auto& snapshot = std::get<publish::Snapshot>(published);
-  const auto etag = fmt::format("W/\"{}\"", snapshot.version);
-  http::Response response;
-  if (holds(question.if_none_match, etag))
-    response.status = 304;
-  else if (question.format == Format::csv)
-    response = {200, "text/csv; charset=utf-8", wire::results_csv(snapshot, question.filter), {}};
-  else
-    response = json_response(200, wire::results_json(snapshot, question.filter));
-  response.with(http::Header::etag, etag);
+  const bool csv = view.format == Format::csv;
+  auto response = csv ? http::Response{200,
+                                       "text/csv; charset=utf-8",
+                                       wire::results_csv(snapshot, view.filter),
+                                       {}}
+                      : json_response(200, wire::results_json(snapshot, view.filter));
+  response.with(http::Header::etag,
+                fmt::format("W/\"{}-{}\"", snapshot.version, csv ? "csv" : "json"));
   response.with(http::Header::cache_control, "no-cache");
   response.with(http::Header::vary, "Accept");
+  return response;
+}
+
+void Results::answer(const Question& question, const http::Response& made) {
+  auto response = made;
+  const auto etag = std::find_if(made.headers.begin(), made.headers.end(), [](const auto& header) {
+    return header.first == http::Header::etag;
+  });
+  if (etag != made.headers.end() && holds(question.if_none_match, etag->second)) {
+    response.status = 304;
+    response.content_type = {};
+    response.body.clear();
+  }
   question.responder.send(std::move(response));
 }
 

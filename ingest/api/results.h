@@ -23,11 +23,16 @@ class Results {
   void receipt(std::string_view poll, std::string_view receipt, http::Responder responder);
 
  private:
-  struct Question {
-    http::Responder responder;
+  // What is asked for: equal views of one gathering have equal answers.
+  struct View {
     publish::Viewer viewer;
     Format format;
     wire::TerritoryFilter filter;
+    friend auto operator<=>(const View&, const View&) = default;
+  };
+  struct Question {
+    http::Responder responder;
+    View view;
     std::string if_none_match;
   };
   // One gathering at a time for each poll; who asks meanwhile shares the next one, so that an
@@ -39,11 +44,13 @@ class Results {
 
   void gather(const model::PollId& poll);
   void on_collected(const model::PollId& poll, const node::Collected& collected);
-  static void answer(const node::Collected& collected, const Question& question,
-                     model::Instant as_of);
+  static http::Response response_of(const node::Collected& collected, const View& view,
+                                    model::Instant as_of);
+  static void answer(const Question& question, const http::Response& made);
 
   Local& local_;
   std::unordered_map<model::PollId, Gathering> gatherings_;
+  std::size_t waiting_ = 0;  // questions, over all polls
 };
 
 }  // namespace veche::api

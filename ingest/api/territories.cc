@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "engine/apply/control.h"
+#include "engine/model/limits.h"
 #include "ingest/api/staff.h"
 #include "ingest/http/problem.h"
 
@@ -46,11 +47,12 @@ void Territories::get(const http::Request& request, http::Responder responder) {
   if (!latest)
     return responder.send(
         http::problem(404, "no-territories", "No territory tree was loaded yet."));
-  const auto etag = fmt::format("W/\"{}\"", latest->version);
-  auto response = request.head.if_none_match == etag
-                      ? http::Response{304, {}, {}, {}}
-                      : tree_response(*latest, request.head.accept.starts_with("text/csv"));
-  responder.send(std::move(response.with(http::Header::etag, etag)));
+  const bool as_csv = request.head.accept.starts_with("text/csv");
+  const auto etag = fmt::format("W/\"{}-{}\"", latest->version, as_csv ? "csv" : "json");
+  auto response = request.head.if_none_match == etag ? http::Response{304, {}, {}, {}}
+                                                     : tree_response(*latest, as_csv);
+  response.with(http::Header::etag, etag).with(http::Header::vary, "Accept");
+  responder.send(std::move(response));
 }
 
 void Territories::put(const http::Request& request, http::Responder responder) {
@@ -65,8 +67,12 @@ void Territories::put(const http::Request& request, http::Responder responder) {
     return responder.send(http::problem(400, "bad-parameter", "valid_from is YYYY-MM-DD"));
   const auto tree = model::TerritoryTree::parse_csv(request.body);
   if (!tree) return responder.send(http::problem(422, "invalid-territories", tree.error().message));
+  auto csv = tree->to_csv();  // may be longer than what was sent
+  if (csv.size() > limits::kTreeBodyBytes)
+    return responder.send(http::problem(
+        413, "too-large", fmt::format("A tree has at most {} bytes.", limits::kTreeBodyBytes)));
   local_.app.node.add_tree(
-      tree->to_csv(), valid_from, member->by,
+      std::move(csv), valid_from, member->by,
       [&worker = local_.worker, responder](node::ChangeResult result) {
         worker.post([responder, result] {
           switch (result.outcome) {

@@ -1,6 +1,6 @@
 // Objects with a closed set of members, read once and strictly. simdjson's DOM checks syntax and
 // UTF-8 and undoes escapes, but passes duplicate names on; here they are refused, so that no two
-// readers of one text can see different values. Private to ingest/auth.
+// readers of one text can see different values. For ingest/auth and ingest/wire.
 #pragma once
 
 #include <simdjson.h>

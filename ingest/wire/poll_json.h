@@ -20,7 +20,7 @@ struct ReadPoll {
 // Fault: the body is no JSON document. Everything else that is wrong is among `faults`.
 Result<ReadPoll> read_poll(std::string_view body);
 
-// A list of at most 16 members deep, no duplicate names: for the other small documents of staff.
+// At most kJsonDepth deep, no duplicate names: for the other small documents of staff.
 Result<boost::json::value> read_document(std::string_view body);
 
 boost::json::object write_definition(const model::PollDefinition& poll);

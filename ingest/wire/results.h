@@ -14,6 +14,7 @@ struct TerritoryFilter {
   bool by_territory = false;
   std::optional<std::uint8_t> level;
   std::optional<model::TerritoryCode> parent;
+  friend auto operator<=>(const TerritoryFilter&, const TerritoryFilter&) = default;
 };
 
 std::string results_json(const publish::Snapshot& snapshot, const TerritoryFilter& filter);

@@ -141,7 +141,9 @@ model::PartitionImage IndexStore::load(PartitionId partition) const {
   model::PartitionImage image;
   image.partition = partition;
   std::string position;
-  if (!db_->Get(rocksdb::ReadOptions(), position_key(partition), &position).ok()) return image;
+  const auto status = db_->Get(rocksdb::ReadOptions(), position_key(partition), &position);
+  if (status.IsNotFound()) return image;
+  VECHE_ASSERT(status.ok(), "an index that cannot be read must not be taken for an empty one");
   model::ByteReader in(position);
   image.position.next = {in.number()};
   const auto hash = model::RollingHash::parse(in.text());
@@ -156,6 +158,7 @@ model::PartitionImage IndexStore::load(PartitionId partition) const {
     image.polls.push_back(
         {{get_big_endian<std::uint32_t>(at->key().ToStringView().substr(prefix.size()))},
          at->value().ToString()});
+  VECHE_ASSERT(at->status().ok(), "an index that cannot be read must not be taken for a short one");
   return image;
 }
 
@@ -174,6 +177,7 @@ std::uint64_t IndexStore::count_voters(PartitionId partition, PollNumber poll) c
   const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
   std::uint64_t voters = 0;
   for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) ++voters;
+  VECHE_ASSERT(at->status().ok(), "an index that cannot be read must not be taken for a short one");
   return voters;
 }
 

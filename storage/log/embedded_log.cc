@@ -310,6 +310,7 @@ void EmbeddedLog::catch_up(Consumer& consumer) {
     first = next;
   };
   for (; belongs_to(*at, consumer.partition); at->Next()) {
+    if (closing_) return;  // nobody waits for the rest
     auto offset = first_offset(at->key().ToStringView());
     const auto group = RecordBatch::adopt(at->value().ToString());
     if (!group.whole() || offset > consumer.next)
@@ -324,6 +325,7 @@ void EmbeddedLog::catch_up(Consumer& consumer) {
       offset = offset.plus(1);
     }
     if (piece.bytes().size() >= limits::kDeliveryBytes) hand_over();
+    watch_disk();
   }
   hand_over();
   if (!at->status().ok() || consumer.next != end)

@@ -41,7 +41,8 @@ struct EmbeddedLogOptions {
   std::array<std::uint8_t, 16> secret_check{};
   // Below so much free space on the disk nothing is appended.
   std::uint64_t disk_reserve_bytes = limits::kDiskReserveBytes;
-  // Called once, from the committer thread, when a write failed; should not return.
+  // Called once, from the committer thread, when the log cannot be written, or read up to its end;
+  // should not return.
   std::function<void(const std::string& why)> on_fatal;
   // The file system under the log; null: the machine's. Outlives the log.
   rocksdb::Env* env = nullptr;
@@ -114,7 +115,8 @@ class EmbeddedLog final : public model::Log {
   std::vector<Queued> queue_;
   std::size_t queued_bytes_ = 0;
   std::vector<Consumer> new_consumers_;
-  bool closing_ = false;
+
+  std::atomic<bool> closing_{false};  // changed under mutex_
 
   std::thread committer_;
 };

@@ -176,8 +176,9 @@ class Service {
     Progress progress;
     constexpr timespec kStep{0, 2'000'000};
     while (!node_->ready()) {
-      if (const int signal = sigtimedwait(&signals_, nullptr, &kStep);
-          signal == SIGTERM || signal == SIGINT)
+      const int signal = sigtimedwait(&signals_, nullptr, &kStep);
+      if (signal == SIGHUP) reload_keys();
+      if (signal == SIGTERM || signal == SIGINT)
         return Fault("told to stop while it caught up with the log; nothing is lost");
       if (log_->disk_low())
         return Fault(
@@ -210,6 +211,9 @@ class Service {
     const auto directory = node_->directory();
     for (const auto& version : directory->trees)
       if (version.tree->to_csv() == tree->to_csv()) return {};
+    if (tree->to_csv().size() > limits::kTreeBodyBytes)
+      return Fault(
+          fmt::format("{} is larger than {} bytes", options_.territories, limits::kTreeBodyBytes));
     std::promise<node::ChangeResult> added;
     const auto today = std::chrono::floor<std::chrono::days>(api::now_seconds());
     node_->add_tree(tree->to_csv(), api::format_date(today), "operator serve",
