@@ -241,8 +241,7 @@ void EmbeddedLog::run() {
       closing = closing_;
     }
     for (auto& consumer : joining) {
-      catch_up(consumer);
-      consumers_.push_back(consumer);
+      if (catch_up(consumer)) consumers_.push_back(consumer);
     }
     if (!queue.empty()) commit(std::move(queue));
     watch_disk();
@@ -296,8 +295,8 @@ void EmbeddedLog::commit(std::vector<Queued> queue) {
 }
 
 // Everything stored from the consumer's offset on, in pieces of bounded size. The committer itself
-// reads, so nothing is appended meanwhile, and the consumer is live when this returns.
-void EmbeddedLog::catch_up(Consumer& consumer) {
+// reads, so nothing is appended meanwhile, and the consumer is live when this returns true.
+bool EmbeddedLog::catch_up(Consumer& consumer) {
   const Offset end{ends_[slot(consumer.partition)]};
   const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
   at->SeekForPrev(group_key(consumer.partition, consumer.next));
@@ -310,13 +309,15 @@ void EmbeddedLog::catch_up(Consumer& consumer) {
     first = next;
   };
   for (; belongs_to(*at, consumer.partition); at->Next()) {
-    if (closing_) return;  // nobody waits for the rest
+    if (abandoned_) return false;
     auto offset = first_offset(at->key().ToStringView());
     const auto group = RecordBatch::adopt(at->value().ToString());
-    if (!group.whole() || offset > consumer.next)
-      return options_.on_fatal(fmt::format(
+    if (!group.whole() || offset > consumer.next) {
+      options_.on_fatal(fmt::format(
           "partition {} of the log in {} has a hole at offset {}: restore the log from a copy",
           consumer.partition.value, options_.folder.string(), consumer.next.value));
+      return false;
+    }
     for (const auto record : group) {
       if (offset >= consumer.next) {
         piece.push(record);
@@ -328,10 +329,12 @@ void EmbeddedLog::catch_up(Consumer& consumer) {
     watch_disk();
   }
   hand_over();
-  if (!at->status().ok() || consumer.next != end)
+  const bool whole = at->status().ok() && consumer.next == end;
+  if (!whole)
     options_.on_fatal(fmt::format("partition {} of the log in {} cannot be read up to its end: {}",
                                   consumer.partition.value, options_.folder.string(),
                                   at->status().ToString()));
+  return whole;
 }
 
 void EmbeddedLog::watch_disk() {

@@ -62,6 +62,10 @@ class EmbeddedLog final : public model::Log {
   model::Offset end(model::PartitionId partition) const override;
   void close() override;
 
+  // Consumers that are still catching up get nothing more: for a start that is broken off. Close
+  // does not wait for them then.
+  void abandon_replay() { abandoned_ = true; }
+
   // Synced groups since the start, the records in them, and the time their writes took.
   struct SyncStats {
     std::uint64_t groups = 0;
@@ -91,7 +95,7 @@ class EmbeddedLog final : public model::Log {
   Result<void> find_ends();
   void run();
   void commit(std::vector<Queued> queue);
-  void catch_up(Consumer& consumer);
+  bool catch_up(Consumer& consumer);
   void watch_disk();
   std::size_t slot(model::PartitionId partition) const;
 
@@ -115,8 +119,9 @@ class EmbeddedLog final : public model::Log {
   std::vector<Queued> queue_;
   std::size_t queued_bytes_ = 0;
   std::vector<Consumer> new_consumers_;
+  bool closing_ = false;
 
-  std::atomic<bool> closing_{false};  // changed under mutex_
+  std::atomic<bool> abandoned_{false};
 
   std::thread committer_;
 };

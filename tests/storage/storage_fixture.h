@@ -51,7 +51,7 @@ class Heard final : public model::LogSink {
   // The records once there are `count`, or what there is after ten seconds.
   std::vector<std::string> wait_for(std::size_t count) {
     std::unique_lock lock(mutex_);
-    more_.wait_for(lock, std::chrono::seconds(10), [&] { return records_.size() >= count; });
+    more_.wait_for(lock, std::chrono::seconds(60), [&] { return records_.size() >= count; });
     return records_;
   }
   bool in_order() {

@@ -178,8 +178,10 @@ class Service {
     while (!node_->ready()) {
       const int signal = sigtimedwait(&signals_, nullptr, &kStep);
       if (signal == SIGHUP) reload_keys();
-      if (signal == SIGTERM || signal == SIGINT)
+      if (signal == SIGTERM || signal == SIGINT) {
+        log_->abandon_replay();
         return Fault("told to stop while it caught up with the log; nothing is lost");
+      }
       if (log_->disk_low())
         return Fault(
             fmt::format("{} has less than {} MiB free, and a start must write: make room, "
