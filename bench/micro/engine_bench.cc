@@ -170,7 +170,9 @@ class MemoryLog final : public model::Log {
     return model::AppendStatus::queued;
   }
   void consume(model::PartitionId, model::Offset, model::LogSink&) override {}
-  model::Offset end(model::PartitionId) const override { return end_; }
+  model::LogEnd end(model::PartitionId) const override { return {end_, {}}; }
+  std::string trouble() const override { return {}; }
+  void abandon_replay() override {}
   void close() override {}
 
   bool has_news() const { return !appended_.empty(); }
@@ -222,7 +224,9 @@ class Serving final : node::ShardEvents, node::ReplySink {
   }
   void serving(model::PartitionId, const model::Position&) override {}
   void settled(model::PartitionId, const model::PollId&, bool) override {}
-  void fatal(model::PartitionId, const std::string& why) override { prove(false, why.c_str()); }
+  void fatal(model::PartitionId, node::StopReason, const std::string& why) override {
+    prove(false, why.c_str());
+  }
 
   const model::Instant now_;
   std::map<Outcome, std::size_t> outcomes_;

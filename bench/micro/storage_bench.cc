@@ -106,7 +106,7 @@ void log_embedded(benchmark::State& state) {
   const auto log = open_log(folder / "timed");
   log->consume(kPartition, {0}, consumer);
   consumer.keep_nothing();
-  auto end = log->end(kPartition);
+  auto end = log->end(kPartition).offset;
   for (auto _ : state) {
     end = append(*log, group, end);
     consumer.wait_until(end);

@@ -25,7 +25,7 @@ enum class ControlEffect : std::uint8_t {
   already_applied,
   gap,
   unknown_kind,
-  diverged,  // the writer of a Tail saw other records than we did
+  diverged,  // applied as any Tail; its writer had read other records than we did
 };
 
 struct ControlApplied {
@@ -33,9 +33,9 @@ struct ControlApplied {
   model::Offset offset;
   const v1::Record* record = nullptr;  // null for invalid; valid until the next apply
   model::PollId poll;                  // of a change, where its id is well formed
+  // It was not applied, and nothing behind it may be: the process must stop.
   bool stops() const {
-    return effect == ControlEffect::gap || effect == ControlEffect::unknown_kind ||
-           effect == ControlEffect::diverged;
+    return effect == ControlEffect::gap || effect == ControlEffect::unknown_kind;
   }
 };
 

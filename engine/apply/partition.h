@@ -49,7 +49,7 @@ enum class Effect : std::uint8_t {
   already_applied,
   gap,           // offset above the expected one: the log lost records
   unknown_kind,  // a kind or rules version of a newer program
-  diverged,      // the writer of a Tail saw other records than we did
+  diverged,      // applied as any Tail; its writer had read other records than we did
 };
 
 // What one record did. The references are valid until the next apply.
@@ -61,10 +61,8 @@ struct Applied {
   model::VoterKey voter;               // of BALLOT
   model::Counted counted;              // of counted and duplicate
 
-  // A broken promise of the log or of another node: the process must stop.
-  bool stops() const {
-    return effect == Effect::gap || effect == Effect::unknown_kind || effect == Effect::diverged;
-  }
+  // It was not applied, and nothing behind it may be: the process must stop.
+  bool stops() const { return effect == Effect::gap || effect == Effect::unknown_kind; }
 };
 
 class Partition {

@@ -42,9 +42,19 @@ inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;  // as Protocol Buf
 static_assert(kTerritoriesPartBytes < kRecordBytes && kDefinitionBytes < kRecordBytes,
               "a part, or a definition, and its envelope fit into one record");
 inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
+inline constexpr std::size_t kAppendQueueRecords = 200'000;  // of Kafka: each is an object there
 inline constexpr std::uint64_t kDiskReserveBytes = 256ull * 1'024 * 1'024;
 inline constexpr std::size_t kDeliveryBytes = 1 * 1'024 * 1'024;  // one read while replaying
 inline constexpr std::size_t kMailboxBytes = 16 * 1'024 * 1'024;  // waiting for one shard
+
+// --- The log in Kafka --------------------------------------------------------------------------
+inline constexpr std::uint16_t kKafkaPartitions = 12;  // of a log that is made now
+inline constexpr auto kKafkaStartDeadline = 10s;       // for brokers to answer a node that starts
+inline constexpr auto kKafkaProbeInterval = 1s;        // how often the ends are asked for
+inline constexpr auto kKafkaProbeDeadline = 2s;        // of one such question
+inline constexpr auto kKafkaUnreachable = 5s;          // then appends are refused: not ready
+inline constexpr auto kKafkaCloseDeadline = 5s;        // for what is on its way at the end
+inline constexpr int kKafkaShortProbes = 5;            // ends below ours, one after the other: cut
 
 // --- Shards ------------------------------------------------------------------------------------
 inline constexpr std::size_t kBallotsInFlight = 65'536;  // asked and not yet answered, per node
@@ -53,7 +63,10 @@ inline constexpr std::size_t kCheckpointKeys = 500'000;
 inline constexpr auto kCheckpointInterval = 60s;
 inline constexpr auto kTick = 50ms;  // of a shard
 inline constexpr auto kStewardTick = 250ms;
-inline constexpr auto kTailProofInterval = 60s;  // a NOOP at least so often in every partition
+inline constexpr auto kTailProofInterval = 60s;  // a node's NOOP in every partition, so often
+inline constexpr auto kProveAfter = 20ms;  // an answer that waits for proof so long gets a NOOP
+inline constexpr auto kPeerMemory = 150s;        // a node that was silent so long is not asked for
+static_assert(2 * kTailProofInterval < kPeerMemory, "the last two tails of a node are remembered");
 inline constexpr auto kCloseGrace = 15s;         // the longest request plus clock skew
 inline constexpr auto kClockSkew = 2s;
 inline constexpr auto kParkDeadline = 8s;  // how long a ballot waits for its record, OPEN or CLOSE

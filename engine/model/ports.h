@@ -26,30 +26,46 @@ class LogSink {
 };
 
 enum class AppendStatus : std::uint8_t {
-  queued,  // it will be delivered, or the process or the log's connection fails: then unknown
-  full,    // nothing was taken: too much is queued, or the disk is nearly full
-  closed,  // nothing was taken: the log is closing
+  queued,       // it will be delivered, or the process or the log's connection fails: then unknown
+  full,         // nothing was taken: too much is queued, or the disk is nearly full
+  unavailable,  // nothing was taken: the log cannot be written now; trouble() tells why
+  closed,       // nothing was taken: the log is closing
+};
+
+// What the log knew of a partition's end: at `as_of`, by this machine's clock, every record in it
+// lay below `offset`.
+struct LogEnd {
+  Offset offset;
+  Instant as_of;
 };
 
 // The durable, ordered record of everything that happened, in `partitions()` ballots partitions
 // and one of control. An appended record comes back through the partition's sink: that delivery,
-// known again by its boot id and counter, is the completion. All methods may be called from any
-// thread.
+// known again by its boot id and counter, is the completion; it may come more than once. All
+// methods may be called from any thread.
 class Log {
  public:
   virtual ~Log() = default;
   virtual std::uint16_t partitions() const = 0;
   virtual LogId id() const = 0;
 
-  // Queues records of one partition in order; they become durable together or in order.
+  // Queues records of one partition. They become durable together or one by one, in order but
+  // where a log of several machines had to try one again.
   virtual AppendStatus append(PartitionId partition, RecordBatch records) = 0;
 
   // Delivers everything from `from` on to `sink`, the stored records first, until close. One
   // consumer a partition; the sink outlives the log's close.
   virtual void consume(PartitionId partition, Offset from, LogSink& sink) = 0;
 
-  // The offset behind the last record known to be in the log.
-  virtual Offset end(PartitionId partition) const = 0;
+  // The end as it was seen last.
+  virtual LogEnd end(PartitionId partition) const = 0;
+
+  // Why appends are refused now, for the person who has to mend it; empty: they are not.
+  virtual std::string trouble() const = 0;
+
+  // Nothing more is delivered to consumers that are still catching up: for a start that is broken
+  // off. close() does not wait for them then.
+  virtual void abandon_replay() = 0;
 
   // Refuses further appends, makes what is queued durable, delivers it, and stops.
   virtual void close() = 0;

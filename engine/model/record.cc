@@ -219,6 +219,10 @@ PartitionId partition_of(const PollId& poll, const VoterKey& voter, std::uint16_
   return {static_cast<std::uint16_t>(hash % partitions)};
 }
 
+std::uint64_t fingerprint(std::string_view record) {
+  return XXH3_64bits(record.data(), record.size());
+}
+
 RollingHash roll(const RollingHash& so_far, std::string_view record) {
   std::array<std::uint8_t, 32> chain;
   std::memcpy(chain.data(), so_far.bytes.data(), 16);

@@ -14,6 +14,7 @@ namespace veche::node {
 struct PartialTally {
   model::PartitionId partition;
   model::Position position;
+  model::Instant as_of;  // everything that was in the log then is in it
   std::uint64_t changes = 0;
   bool closed = false;
   std::optional<model::Tally> tally;  // none: OPEN is not applied here
@@ -22,6 +23,7 @@ struct PartialTally {
 struct Collected {
   std::shared_ptr<const model::PollEntry> poll;
   std::vector<PartialTally> partials;  // by partition
+  model::Instant as_of = {};           // the oldest of theirs
 };
 
 }  // namespace veche::node

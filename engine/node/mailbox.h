@@ -22,6 +22,7 @@ struct Delivery {
   model::Offset first;
   model::RecordBatch records;
   model::Offset durable;
+  std::chrono::steady_clock::time_point arrived;
 };
 
 struct Mail {

@@ -16,7 +16,8 @@ class MailSink final : public model::LogSink {
   explicit MailSink(Mailbox& mailbox) : mailbox_(mailbox) {}
   void deliver(model::PartitionId partition, model::Offset first, model::RecordBatch records,
                model::Offset durable) override {
-    mailbox_.push(Delivery{partition, first, std::move(records), durable});
+    mailbox_.push(Delivery{partition, first, std::move(records), durable,
+                           std::chrono::steady_clock::now()});
   }
 
  private:
@@ -70,12 +71,12 @@ Node::~Node() { VECHE_ASSERT(!steward_thread_.joinable(), "a node is drained bef
 Result<void> Node::start() {
   for (const auto& shard : shards_)
     for (const auto& [id, position] : shard->shard.positions())
-      if (position.next > log_.end(id))
+      if (const auto end = log_.end(id).offset; position.next > end)
         return Fault{fmt::format(
             "partition {}: the index has applied {} records, but the log holds only {}: the log "
             "was cut, or belongs to another index. Restore the log; if its loss is accepted, "
             "delete the index folder, and it is rebuilt from what the log still holds",
-            id.value, position.next.value, log_.end(id).value)};
+            id.value, position.next.value, end.value)};
   steward_thread_ = std::thread([this] { run_steward(); });
   log_.consume(model::kControl, {0}, *steward_sink_);
   steward_mail_.push([this] { steward_.say_hello(wall_clock()); });
@@ -100,6 +101,8 @@ void Node::run_shard(ShardThread& self) {
       self.shard.deliver(delivery.partition, delivery.first, delivery.records, delivery.durable,
                          now);
       self.shard.checkpoint_if_due(now);
+      if (options_.on_applied)
+        options_.on_applied(std::chrono::steady_clock::now() - delivery.arrived);
     }
     for (auto& call : mail.calls) call();
     for (auto& request : mail.requests) self.shard.submit(std::move(request), now);
@@ -120,10 +123,12 @@ void Node::run_steward() {
   for (bool stop = false; !stop;) {
     auto mail = steward_mail_.take(limits::kStewardTick);
     const auto now = wall_clock();
-    for (auto& delivery : mail.deliveries) steward_.deliver(delivery.first, delivery.records, now);
+    for (auto& delivery : mail.deliveries)
+      steward_.deliver(delivery.first, delivery.records, delivery.durable, now);
     for (auto& call : mail.calls) call();
     if (std::chrono::steady_clock::now() >= next_tick) {
       steward_.tick(now);
+      clock_is_off_ = steward_.clock_is_off(now);
       next_tick = std::chrono::steady_clock::now() + limits::kStewardTick;
     }
     steward_.flush();
@@ -197,6 +202,10 @@ void Node::collect(const model::PollId& poll, std::function<void(Collected)> don
       if (--gathering->missing > 0) return;
       std::sort(all.begin(), all.end(),
                 [](const auto& a, const auto& b) { return a.partition < b.partition; });
+      const auto oldest =
+          std::min_element(all.begin(), all.end(),
+                           [](const auto& a, const auto& b) { return a.as_of < b.as_of; });
+      gathering->collected.as_of = oldest->as_of;
       gathering->done(std::move(gathering->collected));
     });
   }
@@ -210,11 +219,16 @@ void Node::when_applied(model::PartitionId partition, model::Offset offset,
   });
 }
 
+std::string Node::why_not_ready() const {
+  if (!serves()) return failed_ ? "It has failed." : "It is catching up with the log.";
+  if (clock_is_off_)
+    return fmt::format("Its clock is more than {} s from those of the other nodes: set it right.",
+                       limits::kClockSkew.count());
+  return log_.trouble();
+}
+
 NodeStatus Node::status() {
   NodeStatus status;
-  status.ready = ready();
-  if (failed_) status.reason = "failed";
-  if (!status.ready && !failed_) status.reason = "catching up with the log";
   for (auto& shard : shards_) {
     std::promise<void> asked;
     shard->mailbox.push([&] {
@@ -233,7 +247,7 @@ NodeStatus Node::status() {
 void Node::serving(model::PartitionId partition, const model::Position& before) {
   options_.on_position("start", partition, before);
   if (++serving_ == log_.partitions() + std::size_t{1})
-    ready_.store(true, std::memory_order_release);
+    serves_.store(true, std::memory_order_release);
 }
 
 void Node::settled(model::PartitionId partition, const model::PollId& poll, bool closed) {
@@ -241,9 +255,9 @@ void Node::settled(model::PartitionId partition, const model::PollId& poll, bool
       [this, partition, poll, closed] { steward_.settled(partition, poll, closed); });
 }
 
-void Node::fatal(model::PartitionId, const std::string& why) {
-  ready_ = false;
-  if (!failed_.exchange(true)) options_.on_fatal(why);
+void Node::fatal(model::PartitionId, StopReason reason, const std::string& why) {
+  serves_ = false;
+  if (!failed_.exchange(true)) options_.on_fatal(reason, why);
 }
 
 void Node::directory_changed(std::shared_ptr<const model::Directory> directory,
@@ -266,7 +280,7 @@ Node::ShardThread& Node::owner(model::PartitionId partition) {
 // 1. The log takes nothing more, and delivers what it had.  2. The shards apply that, and end.
 // 3. What they applied becomes the last checkpoint.
 void Node::drain() {
-  ready_ = false;
+  serves_ = false;
   log_.close();
   for (auto& shard : shards_) {
     shard->mailbox.stop();

@@ -28,8 +28,6 @@
 namespace veche::node {
 
 struct NodeStatus {
-  bool ready = false;
-  std::string reason;  // why it is not ready
   std::vector<std::pair<model::PartitionId, model::Position>> positions;
   std::uint64_t invalid = 0;
   std::uint64_t duplicates = 0;
@@ -41,7 +39,9 @@ struct NodeOptions {
   // Each partition's position and rolling hash: before it serves, and at the end.
   std::function<void(const char* when, model::PartitionId, const model::Position&)> on_position;
   // Something that must end the process; called once, from an engine thread.
-  std::function<void(const std::string& why)> on_fatal;
+  std::function<void(StopReason reason, const std::string& why)> on_fatal;
+  // How long records that the log had delivered waited until they were applied.
+  std::function<void(std::chrono::nanoseconds)> on_applied;
 };
 
 class Node final : private ShardEvents, private StewardEvents {
@@ -50,9 +50,12 @@ class Node final : private ShardEvents, private StewardEvents {
   Node(model::Log& log, std::vector<model::Index*> indexes, NodeOptions options);
   ~Node() override;
 
-  // Begins to replay; ready() tells when it is done. Refuses if the log ends before the index does.
+  // Begins to replay; serves() tells when it is done. Refuses if the log ends before the index does.
   Result<void> start();
-  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  // Every partition has caught up, so that every request can be decided.
+  bool serves() const { return serves_.load(std::memory_order_acquire); }
+  // Why requests should rather go to another node; empty: they need not.
+  std::string why_not_ready() const;
   NodeStatus status();
 
   // Room for `ballots` more requests in flight; each submitted request gives its place back when
@@ -93,7 +96,7 @@ class Node final : private ShardEvents, private StewardEvents {
 
   void serving(model::PartitionId partition, const model::Position& before) override;
   void settled(model::PartitionId partition, const model::PollId& poll, bool closed) override;
-  void fatal(model::PartitionId partition, const std::string& why) override;
+  void fatal(model::PartitionId partition, StopReason reason, const std::string& why) override;
   void directory_changed(std::shared_ptr<const model::Directory> directory,
                          const std::vector<model::PollId>& changed) override;
 
@@ -109,7 +112,8 @@ class Node final : private ShardEvents, private StewardEvents {
   std::atomic<std::uint64_t> directory_version_{1};
   std::atomic<std::int64_t> in_flight_{0};
   std::atomic<std::size_t> serving_{0};  // partitions, control included
-  std::atomic<bool> ready_{false};
+  std::atomic<bool> serves_{false};
+  std::atomic<bool> clock_is_off_{false};
   std::atomic<bool> failed_{false};
 };
 

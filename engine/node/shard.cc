@@ -148,7 +148,7 @@ void Shard::deliver(model::PartitionId partition, Offset first, const model::Rec
   for (const auto record : records) {
     const auto before = there.partition.position();
     const auto applied = there.partition.apply(offset, record);
-    if (applied.stops()) return stop(there, applied);
+    if (must_stop(there, applied)) return stop(there, applied);
     on_applied(there, applied, now);
     if (!there.serving && applied.record && applied.record->has_hello() &&
         applied.record->boot() == writer_.boot().view())
@@ -156,6 +156,28 @@ void Shard::deliver(model::PartitionId partition, Offset first, const model::Rec
     offset = offset.plus(1);
   }
   cover(there);
+  note_end(there);
+}
+
+// Whoever reads the log from its first record on is right by definition, and so a tail that differs
+// tells of its writer alone: it must not keep this node from ever starting. Later it may be the log
+// that was cut and grew again under us.
+bool Shard::must_stop(const Owned& owned, const Applied& applied) const {
+  if (applied.stops()) return true;
+  return applied.effect == Effect::diverged && (owned.serving || !owned.is_rebuilt);
+}
+
+// How fresh the tallies are: as fresh as the newest end of the log that they have reached.
+void Shard::note_end(Owned& owned) {
+  const auto next = owned.partition.position().next;
+  if (!owned.ahead || owned.ahead->offset <= next) {
+    if (owned.ahead) owned.as_of = std::max(owned.as_of, owned.ahead->as_of);
+    owned.ahead = log_.end(owned.partition.id());
+  }
+  if (owned.ahead->offset <= next) {
+    owned.as_of = std::max(owned.as_of, owned.ahead->as_of);
+    owned.ahead.reset();
+  }
 }
 
 void Shard::on_applied(Owned& owned, const Applied& applied, Instant now) {
@@ -168,7 +190,6 @@ void Shard::on_applied(Owned& owned, const Applied& applied, Instant now) {
       if (applied.poll) on_phase(owned, *applied.poll, now);
       return;
     case v1::Record::kNoop:
-      owned.last_tail = now;
       if (applied.record->boot() == writer_.boot().view() &&
           owned.tail_counter == applied.record->counter())
         owned.tail_counter.reset();
@@ -234,6 +255,7 @@ void Shard::on_phase(Owned& owned, const apply::PollState& poll, Instant now) {
 void Shard::on_own_hello(Owned& owned, const model::Position& before, Instant now) {
   owned.serving = true;
   events_.serving(owned.partition.id(), before);
+  append_tail(owned, now);  // HELLO told where we began; this tells whether we read the same
   reconcile(owned, now);
 }
 
@@ -243,7 +265,7 @@ void Shard::stop(const Owned& owned, const Applied& applied) {
   const auto reason = applied.effect == Effect::gap            ? StopReason::gap
                       : applied.effect == Effect::unknown_kind ? StopReason::unknown_kind
                                                                : StopReason::diverged;
-  events_.fatal(id, describe(reason, id, applied.offset, owned.partition.position().next));
+  events_.fatal(id, reason, describe(reason, id, applied.offset, owned.partition.position().next));
 }
 
 // --- Opening and closing -----------------------------------------------------------------------
@@ -271,7 +293,7 @@ void Shard::reconcile(Owned& owned, Instant now) {
     if (!needs_open && !needs_close) {
       next = owned.unsettled.erase(next);
       owned.on_its_way.erase(id);
-      if (state) events_.settled(owned.partition.id(), id, state->closed);
+      if (state) tell_settled(owned, id, state->closed);
       continue;
     }
     ++next;
@@ -281,6 +303,17 @@ void Shard::reconcile(Owned& owned, Instant now) {
     on_its_way->second = now;
     append_phase(owned, *entry);
   }
+}
+
+void Shard::tell_settled(Owned& owned, const model::PollId& poll, bool closed) {
+  const auto tell = [this, &owned, poll, closed](bool covered) {
+    if (covered)
+      events_.settled(owned.partition.id(), poll, closed);
+    else
+      owned.unsettled.insert(poll);  // and again
+  };
+  owned.uncovered.push_back({owned.partition.position().next, now_, tell});
+  cover(owned);
 }
 
 void Shard::append_hello(Owned& owned, Instant now) {
@@ -334,6 +367,7 @@ void Shard::tick(Instant now) {
       if (elapsed(owned->hello_at, now, limits::kRewriteInterval)) append_hello(*owned, now);
       continue;
     }
+    note_end(*owned);
     settle_uncovered(*owned, false, [&](const Uncovered& wait) {
       return elapsed(wait.since, now, limits::kParkDeadline);
     });
@@ -341,7 +375,9 @@ void Shard::tick(Instant now) {
     const bool quiet = elapsed(owned->last_tail, now, limits::kTailProofInterval);
     const bool proving =
         owned->tail_counter && !elapsed(owned->tail_at, now, limits::kRewriteInterval);
-    if (quiet || (!owned->uncovered.empty() && !proving)) append_tail(*owned, now);
+    const bool waiting = !owned->uncovered.empty() &&
+                         elapsed(owned->uncovered.front().since, now, limits::kProveAfter);
+    if (quiet || (waiting && !proving)) append_tail(*owned, now);
   }
 }
 
@@ -360,8 +396,8 @@ void Shard::flush() {
     const auto status =
         log_.append(owned->partition.id(), std::exchange(owned->outgoing, model::RecordBatch()));
     if (status != model::AppendStatus::queued)
-      on_refused_append(
-          *owned, status == model::AppendStatus::full ? Outcome::overloaded : Outcome::draining);
+      on_refused_append(*owned, status == model::AppendStatus::closed ? Outcome::draining
+                                                                      : Outcome::overloaded);
     owned->outgoing_ballots.clear();
   }
   for (auto& [sink, replies] : std::exchange(replies_, {})) {
@@ -388,9 +424,11 @@ void Shard::on_refused_append(Owned& owned, Outcome outcome) {
 std::vector<PartialTally> Shard::collect(const model::PollId& poll) {
   std::vector<PartialTally> partials;
   for (auto& owned : owned_) {
+    note_end(*owned);
     PartialTally partial;
     partial.partition = owned->partition.id();
     partial.position = owned->partition.position();
+    partial.as_of = owned->as_of;
     if (const auto* state = owned->partition.find(poll)) {
       partial.changes = state->changes;
       partial.closed = state->closed;

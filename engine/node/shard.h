@@ -33,6 +33,7 @@
 #include "engine/model/record.h"
 #include "engine/node/collected.h"
 #include "engine/node/reply.h"
+#include "engine/node/stop_reason.h"
 
 namespace veche::node {
 
@@ -45,7 +46,7 @@ class ShardEvents {
   // A partition has applied what the directory says of a poll: OPEN, or CLOSE. May be repeated.
   virtual void settled(model::PartitionId partition, const model::PollId& poll, bool closed) = 0;
   // The partition must not go on; `why` says what is wrong and what to do.
-  virtual void fatal(model::PartitionId partition, const std::string& why) = 0;
+  virtual void fatal(model::PartitionId partition, StopReason reason, const std::string& why) = 0;
 };
 
 class Shard {
@@ -114,17 +115,20 @@ class Shard {
   };
   struct Owned {
     Owned(model::PartitionImage image, model::VoterIndex& index)
-        : partition(std::move(image), index) {}
+        : partition(std::move(image), index), is_rebuilt(partition.position().next.value == 0) {}
 
     apply::Partition partition;
+    const bool is_rebuilt;  // this process read the partition from its first record on
     model::Offset durable;
+    std::optional<model::LogEnd> ahead;  // an end of the log that is not applied yet
+    model::Instant as_of;                // everything that was in the log then is applied
     model::RecordBatch outgoing;
     std::vector<PendingKey> outgoing_ballots;
     bool serving = false;
     model::Instant hello_at;            // when HELLO was appended last
     std::set<model::PollId> unsettled;  // the directory says OPEN or CLOSE, this partition does not
     std::map<model::PollId, model::Instant> on_its_way;  // of those: when we appended it
-    model::Instant last_tail;  // when a Tail of anybody was applied or ours appended
+    model::Instant last_tail;  // when ours was appended last
     std::optional<std::uint64_t> tail_counter;  // of our NOOP that is on its way
     model::Instant tail_at;                     // when it was appended
     std::vector<Uncovered> uncovered;
@@ -154,9 +158,12 @@ class Shard {
   void cover(Owned& owned);
   template <class Predicate>
   void settle_uncovered(Owned& owned, bool covered, Predicate settles);
+  bool must_stop(const Owned& owned, const apply::Applied& applied) const;
   void stop(const Owned& owned, const apply::Applied& applied);
 
+  void note_end(Owned& owned);
   void reconcile(Owned& owned, model::Instant now);
+  void tell_settled(Owned& owned, const model::PollId& poll, bool closed);
   void append_hello(Owned& owned, model::Instant now);
   void append_phase(Owned& owned, const model::PollEntry& poll);
   void append(Owned& owned, v1::Record& record);

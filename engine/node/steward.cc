@@ -22,25 +22,29 @@ void Steward::say_hello(Instant now) { append_hello(now); }
 
 // --- The log comes back ------------------------------------------------------------------------
 
-void Steward::deliver(model::Offset first, const model::RecordBatch& records, Instant now) {
+void Steward::deliver(model::Offset first, const model::RecordBatch& records,
+                      model::Offset durable, Instant now) {
   std::vector<model::PollId> changed;
+  durable_ = std::max(durable_, durable);
   auto offset = first;
   for (const auto record : records) {
     const auto before = control_.position();
     const auto applied = control_.apply(offset, record);
-    if (applied.stops()) return stop(applied);
+    // Control is read from its first record on at each start: until then a tail that differs
+    // tells of its writer alone.
+    if (applied.stops() || (serving_ && applied.effect == ControlEffect::diverged))
+      return stop(applied);
     if (applied.effect == ControlEffect::poll_changed) changed.push_back(applied.poll);
     const bool own = applied.record && applied.record->boot() == writer_.boot().view();
     if (own && !serving_ && applied.record->has_hello()) {
       serving_ = true;
       events_.serving(model::kControl, before);
     }
-    on_applied(applied);
+    on_applied(applied, now);
     offset = offset.plus(1);
   }
-  last_tail_ = now;
-  events_.directory_changed(control_.directory(), changed);
-  for (const auto& tell : std::exchange(behind_delivery_, {})) tell();
+  if (!records.empty()) events_.directory_changed(control_.directory(), changed);
+  cover();
   if (!changed.empty()) tick(now);  // a poll whose time has come opens at once
 }
 
@@ -48,31 +52,71 @@ void Steward::stop(const ControlApplied& applied) {
   const auto reason = applied.effect == ControlEffect::gap            ? StopReason::gap
                       : applied.effect == ControlEffect::unknown_kind ? StopReason::unknown_kind
                                                                       : StopReason::diverged;
-  events_.fatal(model::kControl,
+  events_.fatal(model::kControl, reason,
                 describe(reason, model::kControl, applied.offset, control_.position().next));
 }
 
-void Steward::on_applied(const ControlApplied& applied) {
+void Steward::on_applied(const ControlApplied& applied, Instant now) {
   if (!applied.record) return;
   const auto& record = *applied.record;
   if (applied.effect == ControlEffect::poll_changed) on_its_way_.erase(applied.poll);
+  if (record.has_hello()) on_tail(applied, record.hello().tail(), now);
+  if (record.has_noop()) on_tail(applied, record.noop().tail(), now);
   if (record.boot() != writer_.boot().view()) return;
-  if (record.counter() == barrier_counter_)
+  if (record.counter() == barrier_counter_) {
+    barrier_counter_.reset();
     for (auto& done : std::exchange(behind_barrier_, {}))
-      behind_delivery_.push_back(std::move(done));
+      when_covered(applied.offset, std::move(done));
+  }
   const auto found = changes_.find(record.counter());
   if (found == changes_.end()) return;
-  auto done = std::move(found->second);
+  auto done = std::move(found->second.done);
   changes_.erase(found);
-  if (record.has_poll_change())
-    return behind_delivery_.push_back([this, change = record.poll_change(), done = std::move(done),
-                                       changed = applied.effect == ControlEffect::poll_changed] {
-      on_own_change(change, changed, done);
-    });
+  if (record.has_poll_change()) {
+    const bool changed = applied.effect == ControlEffect::poll_changed;
+    if (changed) expect_settled(applied.poll);
+    return when_covered(applied.offset,
+                        [this, change = record.poll_change(), done = std::move(done), changed] {
+                          on_own_change(change, changed, done);
+                        });
+  }
   const bool added = applied.effect == ControlEffect::tree_added;
   const ChangeResult result{added ? ChangeOutcome::done : ChangeOutcome::overtaken, nullptr,
                             record.territories().version()};
-  behind_delivery_.push_back([done = std::move(done), result] { done(result); });
+  when_covered(applied.offset, [done = std::move(done), result] { done(result); });
+}
+
+// Of another node: what its clock says, and a HELLO is answered at once, so that a node that starts
+// learns in its first moments whether it reads the same and has the same time.
+void Steward::on_tail(const ControlApplied& applied, const v1::Tail& tail, Instant now) {
+  const auto peer = model::BootId::parse(applied.record->boot());
+  if (!peer || *peer == writer_.boot()) return;
+  if (applied.record->has_hello()) {
+    if (const auto node = model::BootId::parse(applied.record->hello().node()))
+      peers_.joined(*peer, *node, serving_);
+    if (serving_) append_noop(now);
+  }
+  const Instant theirs{std::chrono::milliseconds(tail.unix_ms())};
+  // Old news say nothing of our clock; whether it is old, the end of the log tells.
+  const auto end = log_.end(model::kControl);
+  const bool fresh = applied.offset >= end.offset && !elapsed(end.as_of, now, limits::kClockSkew);
+  if (serving_ && (fresh || now - theirs <= limits::kClockSkew))
+    peers_.heard(*peer, now - theirs, now);
+}
+
+void Steward::when_covered(model::Offset at, std::function<void()> tell) {
+  uncovered_.push_back({at.plus(1), std::move(tell)});
+}
+
+void Steward::cover() {
+  const auto proven = std::min(durable_, control_.position().next);
+  const auto first =
+      std::stable_partition(uncovered_.begin(), uncovered_.end(),
+                            [&](const auto& waiting) { return waiting.end > proven; });
+  std::vector<Uncovered> covered(std::make_move_iterator(first),
+                                 std::make_move_iterator(uncovered_.end()));
+  uncovered_.erase(first, uncovered_.end());
+  for (const auto& each : covered) each.tell();
 }
 
 void Steward::on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done) {
@@ -86,17 +130,19 @@ void Steward::on_own_change(const v1::PollChange& change, bool changed, const Ch
                            : ChangeOutcome::limit_reached,
                   done);
   }
-  const auto entry = control_.directory()->find(id);
-  if (!entry->was_open && entry->phase != PollPhase::open)
-    return finish(id, ChangeOutcome::done, done);
-  expect_settled(id);
-  settling_[id].done.push_back(done);
+  if (const auto settling = settling_.find(id); settling != settling_.end())
+    settling->second.done.push_back(done);
+  else
+    finish(id, ChangeOutcome::done, done);
 }
 
-// From now on every partition has to apply OPEN, or CLOSE, before the change is done.
+// From now on every partition has to apply OPEN, or CLOSE, before the change is done; unless the
+// poll was never open.
 void Steward::expect_settled(const model::PollId& poll) {
+  const auto entry = control_.directory()->find(poll);
+  if (!entry->was_open && entry->phase != PollPhase::open) return;
   auto& settling = settling_[poll];
-  settling.close = control_.directory()->find(poll)->phase != PollPhase::open;
+  settling.close = entry->phase != PollPhase::open;
   for (std::uint16_t p = 0; p < log_.partitions(); ++p) settling.missing.insert({p});
 }
 
@@ -155,7 +201,7 @@ void Steward::append_change(const PollChangeRequest& request, ChangeDone done, I
   if (current) change.set_based_on(current->version);
   if (request.definition) *change.mutable_definition() = model::to_message(*request.definition);
   const auto counter = append(record);
-  if (done) changes_.emplace(counter, std::move(done));
+  if (done) changes_.emplace(counter, OwnChange{std::move(done), now});
 }
 
 void Steward::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
@@ -176,12 +222,12 @@ void Steward::add_tree(std::string csv, std::string valid_from, std::string by, 
     territories.set_unix_ms(now.time_since_epoch().count());
     counter = append(record);
   }
-  changes_.emplace(counter, std::move(done));
+  changes_.emplace(counter, OwnChange{std::move(done), now});
 }
 
 void Steward::barrier(std::function<void()> done, Instant now) {
   behind_next_barrier_.push_back(std::move(done));
-  if (behind_barrier_.empty()) append_noop(now);
+  if (!barrier_counter_) append_noop(now);
 }
 
 // --- Time and the log --------------------------------------------------------------------------
@@ -194,9 +240,30 @@ void Steward::tick(Instant now) {
     if (lost(hello_at_)) append_hello(now);
     return;
   }
+  expire_changes(now);
+  if (!peers_.clock_is_off(now)) open_and_close(now);
+  const bool wanted = !behind_next_barrier_.empty() || !uncovered_.empty() ||
+                      elapsed(last_tail_, now, limits::kTailProofInterval);
+  if (barrier_counter_ ? lost(barrier_at_) : wanted) append_noop(now);
+}
+
+// A change that does not come back may be in the log or not: only a look at the poll can tell.
+void Steward::expire_changes(Instant now) {
+  for (auto change = changes_.begin(); change != changes_.end();) {
+    if (!elapsed(change->second.since, now, limits::kParkDeadline)) {
+      ++change;
+      continue;
+    }
+    change->second.done({ChangeOutcome::unknown, nullptr, 0});
+    change = changes_.erase(change);
+  }
+}
+
+// What is due by the clock.
+void Steward::open_and_close(Instant now) {
   const auto by_clock = [&](const model::PollEntry& poll, v1::PollAction action) {
     const auto [on_its_way, fresh] = on_its_way_.try_emplace(poll.definition->id, now);
-    if (!fresh && !lost(on_its_way->second)) return;
+    if (!fresh && !elapsed(on_its_way->second, now, limits::kRewriteInterval)) return;
     on_its_way->second = now;
     append_change({poll.definition->id, action, nullptr, "clock", {}}, nullptr, now);
   };
@@ -207,9 +274,6 @@ void Steward::tick(Instant now) {
     if (poll->phase == PollPhase::open && now >= definition.closes_at + limits::kCloseGrace)
       by_clock(*poll, v1::POLL_ACTION_CLOSED);
   }
-  const bool wanted =
-      !behind_next_barrier_.empty() || elapsed(last_tail_, now, limits::kTailProofInterval);
-  if (behind_barrier_.empty() ? wanted : lost(barrier_at_)) append_noop(now);
 }
 
 void Steward::append_hello(Instant now) {
@@ -248,9 +312,10 @@ void Steward::flush() {
   // Nothing was taken: what waits for it is told so, or tries again with the next tick.
   on_its_way_.clear();
   hello_at_ = {};
+  barrier_counter_.reset();
   for (const auto counter : std::exchange(outgoing_counters_, {}))
     if (auto change = changes_.extract(counter))
-      change.mapped()({ChangeOutcome::overloaded, nullptr, 0});
+      change.mapped().done({ChangeOutcome::overloaded, nullptr, 0});
   auto waiting = std::exchange(behind_barrier_, {});
   std::move(waiting.begin(), waiting.end(), std::back_inserter(behind_next_barrier_));
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,6 +20,8 @@
 #include "engine/model/directory.h"
 #include "engine/model/ports.h"
 #include "engine/model/record.h"
+#include "engine/node/peers.h"
+#include "engine/node/stop_reason.h"
 
 namespace veche::node {
 
@@ -32,6 +35,7 @@ enum class ChangeOutcome : std::uint8_t {
   limit_reached,  // as many polls or trees as a log may hold
   overloaded,
   starting,
+  unknown,  // it may yet be written: look at the poll, and ask again
 };
 
 struct ChangeResult {
@@ -56,7 +60,7 @@ class StewardEvents {
   virtual void directory_changed(std::shared_ptr<const model::Directory> directory,
                                  const std::vector<model::PollId>& changed) = 0;
   virtual void serving(model::PartitionId partition, const model::Position& before) = 0;
-  virtual void fatal(model::PartitionId partition, const std::string& why) = 0;
+  virtual void fatal(model::PartitionId partition, StopReason reason, const std::string& why) = 0;
 };
 
 class Steward {
@@ -65,7 +69,8 @@ class Steward {
           StewardEvents& events);
 
   void say_hello(model::Instant now);
-  void deliver(model::Offset first, const model::RecordBatch& records, model::Instant now);
+  void deliver(model::Offset first, const model::RecordBatch& records, model::Offset durable,
+               model::Instant now);
   // Opens and closes by the clock, gives up nothing: what is due is tried again until it holds,
   // and what was lost on its way into the log is written again.
   void tick(model::Instant now);
@@ -81,6 +86,7 @@ class Steward {
 
   bool serving() const { return serving_; }
   const model::Position& position() const { return control_.position(); }
+  bool clock_is_off(model::Instant now) const { return peers_.clock_is_off(now); }
 
  private:
   struct Settling {
@@ -89,9 +95,23 @@ class Steward {
     std::vector<ChangeDone> done;
   };
 
+  struct OwnChange {
+    ChangeDone done;
+    model::Instant since;  // when it was appended
+  };
+  struct Uncovered {
+    model::Offset end;  // everything below must be applied and durable
+    std::function<void()> tell;
+  };
+
   void append_hello(model::Instant now);
   void stop(const apply::ControlApplied& applied);
-  void on_applied(const apply::ControlApplied& applied);
+  void on_applied(const apply::ControlApplied& applied, model::Instant now);
+  void on_tail(const apply::ControlApplied& applied, const v1::Tail& tail, model::Instant now);
+  void when_covered(model::Offset at, std::function<void()> tell);
+  void cover();
+  void expire_changes(model::Instant now);
+  void open_and_close(model::Instant now);
   void on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done);
   void expect_settled(const model::PollId& poll);
   void finish(const model::PollId& poll, ChangeOutcome outcome, const ChangeDone& done);
@@ -109,17 +129,19 @@ class Steward {
   std::vector<std::uint64_t> outgoing_counters_;
   bool serving_ = false;
   model::Instant hello_at_;                      // when HELLO was appended last
-  std::map<std::uint64_t, ChangeDone> changes_;  // ours, by counter, appended and not applied
+  std::map<std::uint64_t, OwnChange> changes_;   // ours, by counter, appended and not applied
   std::map<model::PollId, Settling> settling_;
   // Opened or closed by the clock, and not applied yet: when that was appended.
   std::map<model::PollId, model::Instant> on_its_way_;
   std::vector<std::function<void()>> behind_next_barrier_;
   std::vector<std::function<void()>> behind_barrier_;
-  std::uint64_t barrier_counter_ = 0;
+  std::optional<std::uint64_t> barrier_counter_;  // of our NOOP that is on its way
   model::Instant barrier_at_;
-  // What the records of one delivery led to: done when the directory is published.
-  std::vector<std::function<void()>> behind_delivery_;
-  model::Instant last_tail_;
+  // What applied records led to: told when the directory is published and the log has proven them.
+  std::vector<Uncovered> uncovered_;
+  model::Offset durable_;
+  model::Instant last_tail_;  // when ours was appended last
+  Peers peers_;
 };
 
 }  // namespace veche::node

@@ -23,7 +23,7 @@ std::string describe(StopReason reason, model::PartitionId partition, model::Off
       return fmt::format(
           "partition {}: the record at offset {} was written by somebody who had "
           "read other records than this node: the log was cut and grew again, or "
-          "the index is wrong; delete the index, and start again",
+          "an index is wrong; the index must be rebuilt from the log",
           name_of(partition), at.value);
   }
   VECHE_ASSERT(false, "every reason is described");

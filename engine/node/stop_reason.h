@@ -10,7 +10,7 @@ namespace veche::node {
 enum class StopReason {
   gap,           // the log lost records
   unknown_kind,  // a record of a newer program
-  diverged,      // somebody saw other records than we did
+  diverged,      // somebody had read other records than we did
 };
 
 // `at` is the offset of the record, `expected` the one that should have come.

@@ -108,7 +108,7 @@ void check_sums(const Snapshot& snapshot) {
 
 }  // namespace
 
-Published publish(const node::Collected& collected, Viewer viewer, model::Instant as_of) {
+Published publish(const node::Collected& collected, Viewer viewer) {
   const auto& poll = *collected.poll;
   const auto& partials = collected.partials;
   const bool is_final =
@@ -119,7 +119,7 @@ Published publish(const node::Collected& collected, Viewer viewer, model::Instan
   model::Tally tally(*poll.definition);
   Snapshot snapshot{.poll = collected.poll,
                     .version = version_of(partials, poll.phase),
-                    .as_of = as_of,
+                    .as_of = collected.as_of,
                     .positions = {},
                     .is_final = is_final,
                     .shape = tally.shape(),

@@ -34,7 +34,7 @@ struct TerritoryCounts {
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
   std::string version;                     // equal for equal content, another for other content
-  model::Instant as_of;                    // when it was gathered
+  model::Instant as_of;                    // every ballot that was in the log then is in it
   std::vector<model::Position> positions;  // of the ballots partitions, in order: what it covers
   bool is_final = false;                   // CLOSE is applied in every partition
   model::TallyShape shape;
@@ -57,6 +57,6 @@ struct Hidden {
 
 using Published = std::variant<Snapshot, Hidden>;
 
-Published publish(const node::Collected& collected, Viewer viewer, model::Instant as_of);
+Published publish(const node::Collected& collected, Viewer viewer);
 
 }  // namespace veche::publish

@@ -82,7 +82,7 @@ std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead
   const auto language = wire::language(head.accept_language);
   if (!is_health(route)) {
     if (local_.app.draining()) return refusal(Outcome::draining, language);
-    if (!local_.app.node.ready()) return refusal(Outcome::starting, language);
+    if (!local_.app.node.serves()) return refusal(Outcome::starting, language);
   }
   const auto rule = body_rule(route);
   if (!rule) return std::nullopt;
@@ -149,8 +149,10 @@ void Api::handle(const http::Request& request, http::Responder responder) {
     case RouteId::readyz:
       if (local_.app.draining())
         return responder.send(refusal(Outcome::draining, wire::Language::en));
-      if (!local_.app.node.ready())
+      if (!local_.app.node.serves())
         return responder.send(refusal(Outcome::starting, wire::Language::en));
+      if (const auto why = local_.app.node.why_not_ready(); !why.empty())
+        return responder.send(http::unavailable("not-ready", why));
       return responder.send(json_response(200, R"({"status":"ready"})"));
     case RouteId::version:
       return responder.send(

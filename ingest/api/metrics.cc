@@ -26,6 +26,77 @@ constexpr std::size_t kRouteSlots = kRoutes.size() + 2;  // and metrics, and non
 
 std::size_t route_slot(http::Route route) { return std::min<std::size_t>(route, kRouteSlots - 1); }
 
+prometheus::Gauge& add_gauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Histogram& add_seconds(prometheus::Registry& registry, const char* name,
+                                   const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
+      {}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
+                                                  0.1, 0.5, 1, 5, 10});
+}
+
+struct EmbeddedLogFamilies {
+  prometheus::Gauge& groups;
+  prometheus::Gauge& records;
+  prometheus::Gauge& sync_seconds;
+
+  explicit EmbeddedLogFamilies(prometheus::Registry& registry)
+      : groups(add_gauge(registry, "veche_log_groups", "Synced groups since the start")),
+        records(add_gauge(registry, "veche_log_records", "Records in those groups")),
+        sync_seconds(add_gauge(registry, "veche_log_sync_seconds",
+                               "Time spent in their synced writes")) {}
+
+  void set(const EmbeddedLogFacts& facts) {
+    groups.Set(facts.groups);
+    records.Set(facts.records);
+    sync_seconds.Set(facts.sync_seconds);
+  }
+};
+
+struct KafkaLogFamilies {
+  prometheus::Gauge& reachable;
+  prometheus::Gauge& produced;
+  prometheus::Gauge& acknowledged;
+  prometheus::Gauge& produce_errors;
+  prometheus::Gauge& consume_errors;
+  prometheus::Gauge& in_flight;
+  prometheus::Histogram& acknowledge_seconds;
+  prometheus::Histogram& round_trip_seconds;
+
+  explicit KafkaLogFamilies(prometheus::Registry& registry)
+      : reachable(add_gauge(registry, "veche_kafka_reachable",
+                            "1 when the leaders of all partitions answered of late")),
+        produced(add_gauge(registry, "veche_kafka_produced_records", "Records produced since the start")),
+        acknowledged(add_gauge(registry, "veche_kafka_acknowledged_records", "Of those, acknowledged")),
+        produce_errors(add_gauge(registry, "veche_kafka_produce_errors",
+                                 "Records given up: what became of them is unknown")),
+        consume_errors(add_gauge(registry, "veche_kafka_consume_errors",
+                                 "Errors that reading met, passing ones too")),
+        in_flight(add_gauge(registry, "veche_kafka_in_flight_records",
+                            "Records produced and not acknowledged yet")),
+        acknowledge_seconds(add_seconds(registry, "veche_kafka_acknowledge_seconds",
+                                        "From produce to acknowledgement, of the newest record of "
+                                        "each group")),
+        round_trip_seconds(add_seconds(registry, "veche_kafka_round_trip_seconds",
+                                       "From produce until acknowledged and read again, of the newest "
+                                       "record of each group")) {}
+
+  void set(const KafkaLogFacts& facts) {
+    reachable.Set(facts.reachable ? 1 : 0);
+    produced.Set(facts.produced);
+    acknowledged.Set(facts.acknowledged);
+    produce_errors.Set(facts.produce_errors);
+    consume_errors.Set(facts.consume_errors);
+    in_flight.Set(facts.in_flight);
+  }
+};
+
+double seconds_of(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
 }  // namespace
 
 struct Metrics::Families {
@@ -35,15 +106,20 @@ struct Metrics::Families {
   prometheus::Histogram* ballot_seconds = nullptr;
   prometheus::Family<prometheus::Gauge>* open_connections = nullptr;
   prometheus::Gauge* ready = nullptr;
-  prometheus::Gauge* applied = nullptr;
+  prometheus::Family<prometheus::Gauge>* applied = nullptr;
+  prometheus::Family<prometheus::Gauge>* lag = nullptr;
+  prometheus::Histogram* apply_seconds = nullptr;
   prometheus::Gauge* invalid = nullptr;
   prometheus::Gauge* duplicates = nullptr;
-  prometheus::Gauge* log_groups = nullptr;
-  prometheus::Gauge* log_records = nullptr;
-  prometheus::Gauge* log_sync_seconds = nullptr;
+  std::optional<EmbeddedLogFamilies> embedded;  // one of the two
+  std::optional<KafkaLogFamilies> kafka;
   std::shared_ptr<spdlog::logger> access_log;
 
-  Families() {
+  explicit Families(LogKind log) {
+    if (log == LogKind::kafka)
+      kafka.emplace(registry);
+    else
+      embedded.emplace(registry);
     auto& ballots = prometheus::BuildCounter()
                         .Name("veche_ballots_total")
                         .Help("Ballots by what became of them")
@@ -60,35 +136,46 @@ struct Metrics::Families {
       for (std::size_t s = 0; s < kStatusClasses; ++s)
         requests[r][s] = &answered.Add({{"route", std::string(label(static_cast<http::Route>(r)))},
                                         {"status", fmt::format("{}xx", s + 1)}});
-    ballot_seconds =
-        &prometheus::BuildHistogram()
-             .Name("veche_ballot_seconds")
-             .Help("From the whole request of one ballot to its answer")
-             .Register(registry)
-             .Add({}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.002, 0.005, 0.01,
-                                                              0.02, 0.05, 0.1, 0.5, 1, 5, 10});
+    ballot_seconds = &add_seconds(registry, "veche_ballot_seconds",
+                                  "From the whole request of one ballot to its answer");
+    apply_seconds = &add_seconds(registry, "veche_apply_seconds",
+                                 "From a delivery of the log until its records were applied");
     open_connections = &prometheus::BuildGauge()
                             .Name("veche_http_connections")
                             .Help("Open connections of each HTTP thread")
                             .Register(registry);
-    const auto gauge = [&](const char* name, const char* help) {
-      return &prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-    };
-    ready = gauge("veche_ready", "1 when every partition serves");
-    applied = gauge("veche_applied_records", "Records applied, over all ballots partitions");
-    invalid = gauge("veche_invalid_records", "Records in the log that were not ours");
-    duplicates = gauge("veche_duplicate_ballots", "Ballots in the log of voters counted before");
-    log_groups = gauge("veche_log_groups", "Synced groups since the start");
-    log_records = gauge("veche_log_records", "Records in those groups");
-    log_sync_seconds = gauge("veche_log_sync_seconds", "Time spent in their synced writes");
+    ready = &add_gauge(registry, "veche_ready", "1 when requests should come to this node");
+    invalid = &add_gauge(registry, "veche_invalid_records", "Records in the log that were not ours");
+    duplicates = &add_gauge(registry, "veche_duplicate_ballots",
+                            "Ballots in the log of voters counted before");
+    applied = &prometheus::BuildGauge()
+                   .Name("veche_applied_offset")
+                   .Help("The offset behind the last applied record of each partition")
+                   .Register(registry);
+    lag = &prometheus::BuildGauge()
+               .Name("veche_log_lag_records")
+               .Help("Records of each partition that the log was seen to hold and that are not applied")
+               .Register(registry);
   }
 };
 
-Metrics::Metrics() : families_(std::make_unique<Families>()) {}
+Metrics::Metrics(LogKind log) : families_(std::make_unique<Families>(log)) {}
 Metrics::~Metrics() = default;
 
 void Metrics::count(model::Outcome outcome, std::size_t ballots) {
   families_->outcomes[static_cast<std::size_t>(outcome)]->Increment(static_cast<double>(ballots));
+}
+
+void Metrics::records_applied(std::chrono::nanoseconds waited) {
+  families_->apply_seconds->Observe(seconds_of(waited));
+}
+
+void Metrics::log_acknowledged(std::chrono::nanoseconds waited) {
+  families_->kafka->acknowledge_seconds.Observe(seconds_of(waited));
+}
+
+void Metrics::log_round_trip(std::chrono::nanoseconds waited) {
+  families_->kafka->round_trip_seconds.Observe(seconds_of(waited));
 }
 
 bool Metrics::log_requests_to(const std::string& file) {
@@ -113,7 +200,7 @@ void Metrics::request_done(const http::RequestDone& done) {
   const auto status_class = static_cast<std::size_t>(done.status / 100 - 1);
   const auto slot = route_slot(done.route);
   families_->requests[slot][std::min(status_class, kStatusClasses - 1)]->Increment();
-  const auto seconds = std::chrono::duration<double>(done.duration).count();
+  const auto seconds = seconds_of(done.duration);
   if (done.route == static_cast<http::Route>(RouteId::post_ballot))
     families_->ballot_seconds->Observe(seconds);
   if (!families_->access_log) return;
@@ -131,12 +218,15 @@ void Metrics::connections(std::size_t worker, std::size_t open) {
 
 std::string Metrics::text(const EngineFacts& facts) {
   families_->ready->Set(facts.ready ? 1 : 0);
-  families_->applied->Set(facts.applied_records);
   families_->invalid->Set(facts.invalid_records);
   families_->duplicates->Set(facts.duplicate_ballots);
-  families_->log_groups->Set(facts.log_groups);
-  families_->log_records->Set(facts.log_records);
-  families_->log_sync_seconds->Set(facts.log_sync_seconds);
+  for (const auto& [name, applied, log_end] : facts.partitions) {
+    families_->applied->Add({{"partition", name}}).Set(static_cast<double>(applied));
+    families_->lag->Add({{"partition", name}})
+        .Set(static_cast<double>(log_end - std::min(applied, log_end)));
+  }
+  if (facts.embedded) families_->embedded->set(*facts.embedded);
+  if (facts.kafka) families_->kafka->set(*facts.kafka);
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 

@@ -3,8 +3,12 @@
 #pragma once
 
 #include <array>
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/model/outcome.h"
 #include "ingest/http/handler.h"
@@ -19,22 +23,44 @@ class Registry;
 namespace veche::api {
 
 // Facts of the engine and the log, read when metrics are asked for.
+struct PartitionFacts {
+  std::string name;
+  std::uint64_t applied = 0;  // the offset behind the last applied record
+  std::uint64_t log_end = 0;  // as the log saw it last
+};
+struct EmbeddedLogFacts {
+  double groups = 0;
+  double records = 0;
+  double sync_seconds = 0;
+};
+struct KafkaLogFacts {
+  bool reachable = false;
+  double produced = 0;
+  double acknowledged = 0;
+  double produce_errors = 0;
+  double consume_errors = 0;
+  double in_flight = 0;
+};
 struct EngineFacts {
   bool ready = false;
-  double applied_records = 0;
   double invalid_records = 0;
   double duplicate_ballots = 0;
-  double log_groups = 0;
-  double log_records = 0;
-  double log_sync_seconds = 0;
+  std::vector<PartitionFacts> partitions;
+  std::optional<EmbeddedLogFacts> embedded;
+  std::optional<KafkaLogFacts> kafka;
 };
 
 class Metrics final : public http::Observer {
  public:
-  Metrics();
+  enum class LogKind { embedded, kafka };
+  explicit Metrics(LogKind log = LogKind::embedded);
   ~Metrics() override;
 
   void count(model::Outcome outcome, std::size_t ballots = 1);
+  // On threads of the engine and of the log.
+  void records_applied(std::chrono::nanoseconds waited);
+  void log_acknowledged(std::chrono::nanoseconds waited);
+  void log_round_trip(std::chrono::nanoseconds waited);
   // One JSON line a request goes to this file from now on; "-" is stderr.
   bool log_requests_to(const std::string& file);
 

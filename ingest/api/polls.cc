@@ -217,6 +217,8 @@ void Polls::answer(const node::PollChangeRequest& request, const node::ChangeRes
       return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
     case node::ChangeOutcome::starting:
       return responder.send(refusal(model::Outcome::starting, wire::Language::en));
+    case node::ChangeOutcome::unknown:
+      return responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
   }
 }
 

@@ -76,13 +76,12 @@ void Results::gather(const model::PollId& poll) {
 // Those who ask the same get the same bytes, made once.
 void Results::on_collected(const model::PollId& poll, const node::Collected& collected) {
   auto& gathering = gatherings_[poll];
-  const auto as_of = node::wall_clock();
   const auto questions = std::exchange(gathering.now, {});
   std::map<View, http::Response> made;
   for (const auto& question : questions) {
     auto found = made.find(question.view);
     if (found == made.end())
-      found = made.emplace(question.view, response_of(collected, question.view, as_of)).first;
+      found = made.emplace(question.view, response_of(collected, question.view)).first;
     answer(question, found->second);
   }
   waiting_ -= questions.size();
@@ -92,9 +91,8 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
     gather(poll);
 }
 
-http::Response Results::response_of(const node::Collected& collected, const View& view,
-                                    model::Instant as_of) {
-  const auto published = publish::publish(collected, view.viewer, as_of);
+http::Response Results::response_of(const node::Collected& collected, const View& view) {
+  const auto published = publish::publish(collected, view.viewer);
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
     return http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until));
   const auto& snapshot = std::get<publish::Snapshot>(published);

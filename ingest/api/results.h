@@ -44,8 +44,7 @@ class Results {
 
   void gather(const model::PollId& poll);
   void on_collected(const model::PollId& poll, const node::Collected& collected);
-  static http::Response response_of(const node::Collected& collected, const View& view,
-                                    model::Instant as_of);
+  static http::Response response_of(const node::Collected& collected, const View& view);
   static void answer(const Question& question, const http::Response& made);
 
   Local& local_;

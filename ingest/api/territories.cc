@@ -83,6 +83,8 @@ void Territories::put(const http::Request& request, http::Responder responder) {
               return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
             case node::ChangeOutcome::starting:
               return responder.send(refusal(model::Outcome::starting, wire::Language::en));
+            case node::ChangeOutcome::unknown:
+              return responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
             case node::ChangeOutcome::limit_reached:
               return responder.send(http::problem(
                   409, "limit-reached",

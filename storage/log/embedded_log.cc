@@ -7,11 +7,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <random>
 
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
-#include "engine/model/record.h"
 #include "storage/keys.h"
 
 namespace veche::storage {
@@ -57,28 +55,6 @@ rocksdb::Options log_options(rocksdb::Env* env) {
   return options;
 }
 
-RecordBatch genesis_batch(const model::LogId& id, std::uint16_t partitions,
-                          const std::array<std::uint8_t, 16>& secret_check) {
-  v1::Record record;
-  auto& genesis = *record.mutable_genesis();
-  genesis.set_log_id(id.bytes.data(), id.bytes.size());
-  genesis.set_partitions(partitions);
-  genesis.set_partition_hash(std::string(model::kPartitionHash));
-  genesis.set_format(model::kLogFormat);
-  genesis.set_secret_check(secret_check.data(), secret_check.size());
-  model::RecordWriter(model::BootId{id.bytes}, 0).stamp(record);
-  RecordBatch batch;
-  batch.push(record.SerializeAsString());
-  return batch;
-}
-
-model::LogId random_log_id() {
-  std::random_device device;
-  model::LogId id;
-  for (auto& byte : id.bytes) byte = static_cast<std::uint8_t>(device());
-  return id;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<EmbeddedLog>> EmbeddedLog::open(EmbeddedLogOptions options) {
@@ -116,7 +92,8 @@ EmbeddedLog::EmbeddedLog(EmbeddedLogOptions options, std::unique_ptr<rocksdb::DB
 EmbeddedLog::~EmbeddedLog() { close(); }
 
 Result<void> EmbeddedLog::make_genesis() {
-  const auto genesis = genesis_batch(random_log_id(), options_.partitions, options_.secret_check);
+  RecordBatch genesis;
+  genesis.push(serialize(storage::make_genesis(options_.partitions, options_.secret_check)));
   rocksdb::WriteBatch batch;
   for (std::uint16_t p = 0; p < options_.partitions; ++p)
     batch.Put(group_key({p}, {0}), genesis.bytes());
@@ -132,31 +109,14 @@ Result<void> EmbeddedLog::make_genesis() {
 Result<void> EmbeddedLog::read_genesis() {
   const auto folder = options_.folder.string();
   std::string bytes;
-  const auto status = db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
-  const auto batch = RecordBatch::adopt(bytes);
-  v1::Record record;
-  if (!status.ok() || !batch.whole() || batch.empty() ||
-      model::decode(*batch.begin(), record) != model::Decoded::ours || !record.has_genesis())
-    return Fault{fmt::format("{} holds no log of Veche: its first record is not GENESIS", folder)};
-  const auto& genesis = record.genesis();
-  const auto id = model::LogId::parse(genesis.log_id());
-  if (!id || genesis.format() != model::kLogFormat ||
-      genesis.partition_hash() != model::kPartitionHash || genesis.partitions() < 1 ||
-      genesis.partitions() > limits::kPartitions)
-    return Fault{
-        fmt::format("the log in {} has format {} with partition hash {}; this program "
-                    "reads format {} with {}: start the version that wrote it",
-                    folder, genesis.format(), genesis.partition_hash(), model::kLogFormat,
-                    model::kPartitionHash)};
-  const std::string_view check(reinterpret_cast<const char*>(options_.secret_check.data()),
-                               options_.secret_check.size());
-  if (genesis.secret_check() != check)
-    return Fault{
-        fmt::format("the log in {} was made with another voter secret: with this one "
-                    "every voter would be a new one. Give the right --voter-secret",
-                    folder)};
-  id_ = *id;
-  partitions_ = static_cast<std::uint16_t>(genesis.partitions());
+  db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
+  const auto batch = RecordBatch::adopt(std::move(bytes));
+  const bool whole = batch.whole() && !batch.empty();
+  const auto genesis = storage::read_genesis(whole ? *batch.begin() : std::string_view(), folder);
+  if (!genesis) return genesis.error();
+  if (auto same = check_secret(*genesis, options_.secret_check, folder); !same) return same.error();
+  id_ = genesis->log_id;
+  partitions_ = genesis->partitions;
   return {};
 }
 
@@ -212,7 +172,16 @@ void EmbeddedLog::consume(PartitionId partition, Offset from, model::LogSink& si
   work_.notify_one();
 }
 
-Offset EmbeddedLog::end(PartitionId partition) const { return {ends_[slot(partition)].load()}; }
+model::LogEnd EmbeddedLog::end(PartitionId partition) const {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  return {{ends_[slot(partition)].load()}, now};
+}
+
+std::string EmbeddedLog::trouble() const {
+  if (!disk_low_.load(std::memory_order_relaxed)) return {};
+  return fmt::format("{} has less than {} MiB free: make room, or lower --disk-reserve-mib",
+                     options_.folder.string(), options_.disk_reserve_bytes >> 20);
+}
 
 void EmbeddedLog::close() {
   {

@@ -25,6 +25,7 @@
 #include "engine/model/limits.h"
 #include "engine/model/ports.h"
 #include "engine/model/result.h"
+#include "storage/genesis.h"
 
 namespace rocksdb {
 class DB;
@@ -37,8 +38,7 @@ struct EmbeddedLogOptions {
   std::filesystem::path folder;
   // Of a log that is made now; an existing one keeps its own.
   std::uint16_t partitions = limits::kDefaultPartitions;
-  // Tells voter secrets apart without telling them: a log is bound to the secret it was made with.
-  std::array<std::uint8_t, 16> secret_check{};
+  SecretCheck secret_check{};
   // Below so much free space on the disk nothing is appended.
   std::uint64_t disk_reserve_bytes = limits::kDiskReserveBytes;
   // Called once, from the committer thread, when the log cannot be written, or read up to its end;
@@ -59,12 +59,10 @@ class EmbeddedLog final : public model::Log {
   model::LogId id() const override { return id_; }
   model::AppendStatus append(model::PartitionId partition, model::RecordBatch records) override;
   void consume(model::PartitionId partition, model::Offset from, model::LogSink& sink) override;
-  model::Offset end(model::PartitionId partition) const override;
+  model::LogEnd end(model::PartitionId partition) const override;
+  std::string trouble() const override;
+  void abandon_replay() override { abandoned_ = true; }
   void close() override;
-
-  // Consumers that are still catching up get nothing more: for a start that is broken off. Close
-  // does not wait for them then.
-  void abandon_replay() { abandoned_ = true; }
 
   // Synced groups since the start, the records in them, and the time their writes took.
   struct SyncStats {
@@ -73,9 +71,6 @@ class EmbeddedLog final : public model::Log {
     std::uint64_t sync_us = 0;
   };
   SyncStats stats() const;
-
-  // Whether appends are refused because the disk has less room than the reserve.
-  bool disk_low() const { return disk_low_.load(std::memory_order_relaxed); }
 
  private:
   struct Queued {

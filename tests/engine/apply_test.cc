@@ -235,12 +235,14 @@ TEST(Tail, ThatAgreesIsNoted) {
   EXPECT_EQ(fed.apply(Writer().noop({})), Effect::noted);  // of a writer that had applied nothing
 }
 
-TEST(Tail, ThatDiffersStops) {
+TEST(Tail, ThatDiffersIsToldAndChangesNothing) {
   Fed fed({open(), ballot(1, 0)});
   const Fed elsewhere({open(), ballot(1, 1)});
   const auto applied = fed.partition.apply({2}, Writer().noop(elsewhere.partition.position()));
   EXPECT_EQ(applied.effect, Effect::diverged);
-  EXPECT_TRUE(applied.stops());
+  EXPECT_FALSE(applied.stops());
+  EXPECT_EQ(fed.partition.position().next, Offset{3});
+  EXPECT_EQ(fed.partition.invalid(), 0u);
 }
 
 TEST(Tail, OfTheFutureIsInvalid) {

@@ -70,7 +70,7 @@ TEST(Publish, SumsPartitionsAndTerritoriesUpTheTree) {
   vote(collected.partials[0], *poll, "75701310", 0, 5);
   vote(collected.partials[0], *poll, "75701000", 0, 2);  // registered in the city, in no district
   vote(collected.partials[1], *poll, "75701320", 1, 4);
-  const auto published = publish(collected, Viewer::anybody, {});
+  const auto published = publish(collected, Viewer::anybody);
   const auto& snapshot = std::get<Snapshot>(published);
   EXPECT_EQ(snapshot.counts, (std::vector<std::uint64_t>{3, 2, 7, 1, 4}));
   EXPECT_EQ(find(snapshot, "75701000")->counts, snapshot.counts);
@@ -84,7 +84,7 @@ TEST(Publish, KeepsBallotsOfATerritoryThatTheTreeDoesNotKnow) {
   const auto poll = poll_with(model::Visibility::public_live);
   node::Collected collected{poll, {partial(*poll, 0, 1, false)}};
   vote(collected.partials[0], *poll, "99999999", 0, 1);
-  const auto published = publish(collected, Viewer::anybody, {});
+  const auto published = publish(collected, Viewer::anybody);
   const auto& snapshot = std::get<Snapshot>(published);
   EXPECT_EQ(snapshot.ballots(), 1);
   ASSERT_NE(find(snapshot, "99999999"), nullptr);
@@ -101,7 +101,7 @@ TEST(Publish, PartsAddUpForRandomBallots) {
     for (int i = 0; i < 200; ++i)
       vote(collected.partials[random() % 2], *poll, kHomes[random() % kHomes.size()],
            static_cast<std::uint16_t>(random() % 2), 1 + random() % 9);
-    const auto published = publish(collected, Viewer::anybody, {});
+    const auto published = publish(collected, Viewer::anybody);
     const auto& snapshot = std::get<Snapshot>(published);
     std::map<model::TerritoryCode, std::uint64_t> children;
     std::uint64_t roots = 0;
@@ -129,7 +129,7 @@ TEST_P(VisibilityTest, DecidesWhoSeesResults) {
   const auto poll = poll_with(row.visibility);
   const node::Collected collected{
       poll, {partial(*poll, 0, 0, true), partial(*poll, 1, 0, row.closed_everywhere)}};
-  EXPECT_EQ(std::holds_alternative<Snapshot>(publish(collected, row.viewer, {})), row.shown);
+  EXPECT_EQ(std::holds_alternative<Snapshot>(publish(collected, row.viewer)), row.shown);
 }
 
 using model::Visibility;
@@ -151,7 +151,7 @@ TEST(Publish, IsFinalOnlyWhenEveryPartitionHasClosed) {
   const auto is_final = [&](bool first, bool second) {
     const node::Collected collected{poll,
                                     {partial(*poll, 0, 1, first), partial(*poll, 1, 1, second)}};
-    return std::get<Snapshot>(publish(collected, Viewer::anybody, {})).is_final;
+    return std::get<Snapshot>(publish(collected, Viewer::anybody)).is_final;
   };
   EXPECT_FALSE(is_final(true, false));
   EXPECT_TRUE(is_final(true, true));
@@ -162,7 +162,7 @@ TEST(Publish, GivesAnotherVersionForEveryOtherContent) {
   const auto version = [&](std::uint64_t first, std::uint64_t second) {
     const node::Collected collected{
         poll, {partial(*poll, 0, first, false), partial(*poll, 1, second, false)}};
-    return std::get<Snapshot>(publish(collected, Viewer::anybody, {})).version;
+    return std::get<Snapshot>(publish(collected, Viewer::anybody)).version;
   };
   EXPECT_EQ(version(5, 3), version(5, 3));
   EXPECT_NE(version(5, 3), version(4, 4)) << "as many changes, in other partitions";

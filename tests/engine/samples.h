@@ -117,11 +117,15 @@ class Writer {
     writer_.ballot_head(message.size(), record);
     return record + message;
   }
-  std::string noop(const model::Position& seen) {
+  std::string hello(std::uint64_t node, const model::Position& seen, model::Instant clock) {
     v1::Record record;
-    auto& tail = *record.mutable_noop()->mutable_tail();
-    tail.set_next_offset(seen.next.value);
-    tail.set_rolling_hash(std::string(seen.hash.view()));
+    record.mutable_hello()->set_node(std::string(boot(node).view()));
+    *record.mutable_hello()->mutable_tail() = model::tail_of(seen, clock);
+    return stamp(record);
+  }
+  std::string noop(const model::Position& seen, model::Instant clock = {}) {
+    v1::Record record;
+    *record.mutable_noop()->mutable_tail() = model::tail_of(seen, clock);
     return stamp(record);
   }
   std::string change(std::string_view poll, v1::PollAction action, std::uint32_t based_on = 1) {

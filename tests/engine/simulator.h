@@ -88,8 +88,14 @@ class NodeLog final : public model::Log {
   void consume(PartitionId partition, Offset from, model::LogSink&) override {
     cursors.push_back({partition, from.value, from.value});
   }
-  Offset end(PartitionId partition) const override { return {shared_.records(partition).size()}; }
+  model::LogEnd end(PartitionId partition) const override {
+    return {{shared_.records(partition).size()}, now};
+  }
+  std::string trouble() const override { return {}; }
+  void abandon_replay() override {}
   void close() override {}
+
+  Instant now;  // by the node's clock
 
   std::vector<Cursor> cursors;
 
@@ -102,9 +108,9 @@ class NodeLog final : public model::Log {
 class SimNode final : node::ShardEvents, node::StewardEvents {
  public:
   SimNode(SharedLog& shared, std::vector<samples::MemoryDisk>& disks, std::uint64_t boot,
-          const bool& refusing, std::vector<std::string>& broken, Instant now)
+          std::uint64_t node_id, const bool& refusing, std::vector<std::string>& broken, Instant now)
       : log(shared, refusing),
-        steward(log, model::RecordWriter(samples::boot(boot), 0), samples::boot(0), *this),
+        steward(log, model::RecordWriter(samples::boot(boot), 0), samples::boot(node_id), *this),
         now_(now),
         broken_(broken) {
     struct Nobody final : model::LogSink {
@@ -119,7 +125,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
       shards.push_back(std::make_unique<node::Shard>(
           owned, log, *indexes[s],
           model::RecordWriter(samples::boot(boot), static_cast<std::uint8_t>(s + 1)),
-          samples::boot(0), static_cast<node::ShardEvents&>(*this)));
+          samples::boot(node_id), static_cast<node::ShardEvents&>(*this)));
       for (const auto& [id, position] : shards[s]->positions())
         log.consume(id, position.next, nobody);
     }
@@ -131,7 +137,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
   std::size_t shard_of(PartitionId id) const { return id.value % shards.size(); }
 
   // Everything that the node does happens at a time.
-  void at(Instant now) { now_ = now; }
+  void at(Instant now) { log.now = now_ = now; }
   Instant now() const { return now_; }
   void tick() {
     steward.tick(now_);
@@ -143,7 +149,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
   }
   void deliver(PartitionId id, std::size_t first, const model::RecordBatch& records,
                std::size_t durable) {
-    if (id == model::kControl) return steward.deliver({first}, records, now_);
+    if (id == model::kControl) return steward.deliver({first}, records, {durable}, now_);
     shards[shard_of(id)]->deliver(id, {first}, records, {durable}, now_);
   }
   void run_mail(std::size_t to) {
@@ -166,7 +172,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
     mail[0].push_back(
         [this, partition, poll, closed] { steward.settled(partition, poll, closed); });
   }
-  void fatal(PartitionId, const std::string& why) override { broken_.push_back("fatal: " + why); }
+  void fatal(PartitionId, node::StopReason, const std::string& why) override { broken_.push_back("fatal: " + why); }
   void directory_changed(std::shared_ptr<const model::Directory> now_holds,
                          const std::vector<model::PollId>& changed) override {
     directory = now_holds;
@@ -198,7 +204,7 @@ class World final : node::ReplySink {
     const auto shards = 1 + dice_.below(2);
     for (auto& slot : slots_) {
       slot.disks.resize(shards);
-      slot.skew = std::chrono::milliseconds(dice_.below(4'001)) - 2s;
+      slot.skew = std::chrono::milliseconds(dice_.below(2'001)) - 1s;
     }
     for (auto& slot : slots_) start(slot);
     for (int v = 0; v < kVoters; ++v)
@@ -271,7 +277,8 @@ class World final : node::ReplySink {
   }
 
   void start(Slot& slot) {
-    slot.node = std::make_unique<SimNode>(log_, slot.disks, ++boots_, refusing_, broken_, now_);
+    const auto id = static_cast<std::uint64_t>(&slot - slots_.data());
+    slot.node = std::make_unique<SimNode>(log_, slot.disks, ++boots_, id, refusing_, broken_, now_);
     slot.node->flush();
   }
 
@@ -560,7 +567,7 @@ class World final : node::ReplySink {
   // Every node is where a node without any index gets to by reading the log.
   void check_rebuilt(SimNode& node) {
     std::vector<samples::MemoryDisk> empty(node.shards.size());
-    SimNode rebuilt(log_, empty, ++boots_, refusing_, broken_, now_);
+    SimNode rebuilt(log_, empty, ++boots_, 99, refusing_, broken_, now_);
     for (auto& cursor : rebuilt.log.cursors) {
       model::RecordBatch all;
       for (const auto& record : log_.records(cursor.partition)) all.push(record);

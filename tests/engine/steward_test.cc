@@ -35,13 +35,16 @@ class HandLog final : public model::Log {
     return status;
   }
   void consume(PartitionId, Offset, model::LogSink&) override {}
-  Offset end(PartitionId) const override { return {}; }
+  model::LogEnd end(PartitionId) const override { return known_end; }
+  std::string trouble() const override { return {}; }
+  void abandon_replay() override {}
   void close() override {}
 
   // What is on its way, taken out: delivered by the test, or lost.
   std::vector<std::string> take() { return std::exchange(on_its_way, {}); }
 
   AppendStatus status = AppendStatus::queued;
+  model::LogEnd known_end{};
   std::vector<std::string> on_its_way;
 };
 
@@ -57,7 +60,8 @@ class StewardTest : public testing::Test, protected StewardEvents {
 
   void deliver(const std::vector<std::string>& records) {
     const auto first = steward_.position().next;
-    steward_.deliver(first, batch(records), now_);
+    durable_ = proving_ ? first.plus(records.size()) : durable_;
+    steward_.deliver(first, batch(records), durable_, now_);
     steward_.flush();
   }
   // Everything that the steward wrote comes back.
@@ -81,9 +85,14 @@ class StewardTest : public testing::Test, protected StewardEvents {
     published_ = std::move(directory);
   }
   void serving(PartitionId, const model::Position&) override {}
-  void fatal(PartitionId, const std::string& why) override { ADD_FAILURE() << why; }
+  void fatal(PartitionId, StopReason reason, const std::string&) override { stopped_ = reason; }
+
+  void TearDown() override { EXPECT_EQ(stopped_, may_stop_); }
 
   Instant now_ = samples::kEpoch - 1h;
+  bool proving_ = true;  // what is delivered is durable
+  Offset durable_;
+  std::optional<StopReason> stopped_, may_stop_;
   model::PollDefinition poll_ = samples::poll_of_one_question("poll");
   HandLog log_;
   std::shared_ptr<const model::Directory> published_ = std::make_shared<model::Directory>();
@@ -169,6 +178,105 @@ TEST_F(StewardTest, IsDoneWithOpeningWhenEveryPartitionIsOpenOrClosedAgain) {
   }
 }
 
+TEST_F(StewardTest, SaysThatAChangeIsDoneOnlyWhenItIsDurable) {
+  deliver({samples::Writer().tree()});
+  round();
+  std::optional<ChangeOutcome> outcome;
+  proving_ = false;
+  steward_.change(
+      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
+       "test", ""},
+      [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  round();
+  EXPECT_NE(published_->find(poll_.id), nullptr);
+  EXPECT_EQ(outcome, std::nullopt);
+  pass(250ms);
+  proving_ = true;
+  round();  // its own NOOP proves the tail
+  EXPECT_EQ(outcome, ChangeOutcome::done);
+}
+
+TEST_F(StewardTest, SaysThatALostChangeIsUnknown) {
+  serve_a_poll();
+  std::optional<ChangeOutcome> outcome;
+  steward_.change(
+      {poll_.id, v1::POLL_ACTION_OPENED, nullptr, "test", ""},
+      [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  steward_.flush();
+  log_.take();
+  pass(7s);
+  EXPECT_EQ(outcome, std::nullopt);
+  pass(2s);
+  EXPECT_EQ(outcome, ChangeOutcome::unknown);
+}
+
+TEST_F(StewardTest, IsDoneThoughEveryPartitionWasReadyBeforeTheChangeWasDurable) {
+  serve_a_poll();
+  std::optional<ChangeOutcome> outcome;
+  proving_ = false;
+  steward_.change(
+      {poll_.id, v1::POLL_ACTION_OPENED, nullptr, "test", ""},
+      [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  round();
+  steward_.settled(kFirst, poll_.id, false);
+  EXPECT_EQ(outcome, std::nullopt);
+  proving_ = true;
+  deliver({});
+  EXPECT_EQ(outcome, ChangeOutcome::done);
+}
+
+TEST_F(StewardTest, AnswersTheHelloOfAnotherNodeWithItsOwnTail) {
+  round();
+  deliver({samples::Writer(3).hello(4, {}, now_)});
+  const auto answer = log_.take();
+  ASSERT_EQ(answer.size(), 1u);
+  v1::Record record;
+  ASSERT_TRUE(record.ParseFromString(answer[0]));
+  EXPECT_EQ(record.noop().tail().next_offset(), steward_.position().next.value);
+}
+
+TEST_F(StewardTest, WithAWrongClockNeitherOpensNorCloses) {
+  serve_a_poll();
+  now_ = samples::kEpoch;  // opens_at is reached, by this clock
+  samples::Writer first(3), second(4);
+  for (auto* other : {&first, &second})
+    deliver({other->hello(other == &first ? 5 : 6, {}, now_ + 3s)});
+  log_.take();
+  EXPECT_TRUE(steward_.clock_is_off(now_));
+  pass(10s);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::scheduled);
+  // The clock was set right, and the others said so twice.
+  for (int i = 0; i < 2; ++i)
+    for (auto* other : {&first, &second}) deliver({other->noop({}, now_)});
+  EXPECT_FALSE(steward_.clock_is_off(now_));
+  pass(250ms);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::open);
+}
+
+TEST_F(StewardTest, DoesNotTakeOldNewsForAWrongClock) {
+  round();
+  samples::Writer first(3), second(4);
+  const auto both_say = [&](Instant clock) {
+    deliver({first.hello(5, {}, clock), second.hello(6, {}, clock)});
+    return steward_.clock_is_off(now_);
+  };
+  EXPECT_FALSE(both_say(now_ - 30s));  // it may have been on its way for so long
+  log_.known_end = {steward_.position().next, now_};
+  EXPECT_TRUE(both_say(now_ - 30s));  // it was not in the log a moment ago
+}
+
+TEST_F(StewardTest, ThatReadsFromTheBeginningIsRightWhateverATailSaysUntilItServes) {
+  samples::Writer other(3);
+  const auto wrong = [&] { return other.noop({{1}, samples::bytes16<model::RollingHash>(7)}); };
+  deliver({other.genesis(), wrong()});
+  round();
+  EXPECT_TRUE(steward_.serving());
+  may_stop_ = StopReason::diverged;
+  deliver({wrong()});
+}
+
 // --- Shard -------------------------------------------------------------------------------------
 
 class ShardTest : public testing::Test, protected ShardEvents, protected ReplySink {
@@ -211,9 +319,12 @@ class ShardTest : public testing::Test, protected ShardEvents, protected ReplySi
   }
   void serving(PartitionId, const model::Position&) override {}
   void settled(PartitionId, const model::PollId&, bool closed) override { settled_ = closed; }
-  void fatal(PartitionId, const std::string& why) override { ADD_FAILURE() << why; }
+  void fatal(PartitionId, StopReason reason, const std::string&) override { stopped_ = reason; }
+
+  void TearDown() override { EXPECT_EQ(stopped_, may_stop_); }
 
   Instant now_ = samples::kEpoch;
+  std::optional<StopReason> stopped_, may_stop_;
   model::PollDefinition poll_ = samples::poll_of_one_question("poll");
   HandLog log_;
   samples::MemoryDisk disk_;
@@ -250,7 +361,72 @@ TEST_F(ShardTest, LetsAVoterTryAgainWhoseRecordWasLost) {
   EXPECT_THAT(told(), ElementsAre(Outcome::accepted));
 }
 
+TEST_F(ShardTest, TellsItsTailWhenItHasCaughtUpAndThenOnceAMinute) {
+  round();
+  round();
+  for (int second = 1; second < 60; ++second) {
+    deliver({samples::Writer(3).noop(shard_.positions()[0].second)});  // of another node
+    pass(1s);
+    ASSERT_THAT(log_.take(), IsEmpty()) << second;
+  }
+  pass(1s);
+  EXPECT_EQ(log_.take().size(), 1u);
+}
+
+TEST_F(ShardTest, ThatReadTheLogFromItsBeginningIsRightWhateverATailSaysUntilItServes) {
+  samples::Writer other(3);
+  const auto wrong = [&] { return other.noop({{1}, samples::bytes16<model::RollingHash>(7)}); };
+  deliver({other.genesis(), wrong()});
+  round();
+  EXPECT_TRUE(shard_.serving());
+  may_stop_ = StopReason::diverged;
+  deliver({wrong()});
+  EXPECT_FALSE(shard_.serving());
+}
+
+TEST_F(ShardTest, ThatBeganAtACheckpointStopsAtATailThatDiffersAlsoBeforeItServes) {
+  samples::Writer other(3);
+  round();
+  deliver({other.open(poll_), other.noop({})});
+  shard_.final_checkpoint();
+  Shard restarted{{kFirst},         log_, index_, model::RecordWriter(samples::boot(4), 1),
+                  samples::boot(2), *this};
+  const auto next = restarted.positions()[0].second.next;
+  ASSERT_GT(next, Offset{0});
+  may_stop_ = StopReason::diverged;
+  restarted.deliver(kFirst, next, batch({other.noop({next, samples::bytes16<model::RollingHash>(7)})}),
+                    {}, now_);
+}
+
+TEST_F(ShardTest, SaysHowFreshItsTalliesAre) {
+  round();
+  round();
+  const auto as_of = [&] { return shard_.collect(poll_.id)[0].as_of; };
+  log_.known_end = {shard_.positions()[0].second.next, now_ + 1s};
+  EXPECT_EQ(as_of(), now_ + 1s);
+  log_.known_end = {log_.known_end.offset.plus(1), now_ + 2s};  // there is one more
+  EXPECT_EQ(as_of(), now_ + 1s);
+  log_.known_end.as_of = now_ + 3s;
+  EXPECT_EQ(as_of(), now_ + 1s);
+  deliver({samples::Writer(3).noop({})});
+  EXPECT_EQ(as_of(), now_ + 3s);
+}
+
+TEST_F(ShardTest, RefusesAtOnceWhileTheLogCannotBeWritten) {
+  round();
+  round();
+  deliver({samples::Writer(3).open(poll_)});
+  log_.status = AppendStatus::unavailable;
+  vote(1, 0);
+  EXPECT_THAT(told(), ElementsAre(Outcome::overloaded));
+  log_.status = AppendStatus::queued;
+  vote(1, 0);
+  round();
+  EXPECT_THAT(told(), ElementsAre(Outcome::accepted));
+}
+
 TEST_F(ShardTest, WritesALostOpenAgain) {
+  round();
   round();
   auto entry = std::make_shared<model::PollEntry>();
   entry->definition = std::make_shared<const model::PollDefinition>(poll_);

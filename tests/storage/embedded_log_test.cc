@@ -47,7 +47,7 @@ class EmbeddedLogTest : public testing::Test {
   static std::vector<std::string> read(EmbeddedLog& log, PartitionId partition = kFirst) {
     Heard heard;
     log.consume(partition, {0}, heard);
-    auto records = heard.wait_for(log.end(partition).value);
+    auto records = heard.wait_for(log.end(partition).offset.value);
     log.close();
     EXPECT_TRUE(heard.in_order());
     records.erase(records.begin());
@@ -56,9 +56,9 @@ class EmbeddedLogTest : public testing::Test {
   // Appends and waits until all of it is durable.
   static void write(EmbeddedLog& log, const std::vector<std::string>& records,
                     PartitionId partition = kFirst) {
-    const auto end = log.end(partition).plus(records.size());
+    const auto end = log.end(partition).offset.plus(records.size());
     ASSERT_EQ(log.append(partition, batch(records)), AppendStatus::queued);
-    while (log.end(partition) < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (log.end(partition).offset < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   std::filesystem::path newest_wal(const char* name) const {
     std::filesystem::path newest;
@@ -91,11 +91,11 @@ TEST_F(EmbeddedLogTest, BringsBackWhatWasAppendedInOrder) {
     write(*log, {"a", "b"});
     write(*log, {"", std::string(100'000, 'c')});
     write(*log, {"elsewhere"}, kControl);
-    EXPECT_EQ(log->end(kFirst), Offset{5});
-    EXPECT_EQ(log->end(PartitionId{1}), Offset{1});
+    EXPECT_EQ(log->end(kFirst).offset, Offset{5});
+    EXPECT_EQ(log->end(PartitionId{1}).offset, Offset{1});
   }
   const auto log = open();
-  EXPECT_EQ(log->end(kFirst), Offset{5});
+  EXPECT_EQ(log->end(kFirst).offset, Offset{5});
   EXPECT_THAT(read(*log), ElementsAre("a", "b", "", std::string(100'000, 'c')));
 }
 
@@ -146,7 +146,7 @@ TEST_F(EmbeddedLogTest, GivesEverythingOnceToAConsumerThatJoinsWhileOthersAppend
     for (int i = 0; i < kRecords; ++i)
       ASSERT_EQ(log->append(kFirst, batch({std::to_string(i)})), AppendStatus::queued);
   });
-  while (log->end(kFirst) < Offset{10}) std::this_thread::yield();
+  while (log->end(kFirst).offset < Offset{10}) std::this_thread::yield();
   Heard heard;
   log->consume(kFirst, {0}, heard);
   appender.join();
@@ -165,7 +165,7 @@ TEST_F(EmbeddedLogTest, DeliversWhatIsQueuedBeforeItCloses) {
   log->close();
   EXPECT_EQ(heard.wait_for(101).size(), 101u);
   EXPECT_EQ(log->append(kFirst, batch({"late"})), AppendStatus::closed);
-  EXPECT_EQ(open("other")->end(kFirst), Offset{1});
+  EXPECT_EQ(open("other")->end(kFirst).offset, Offset{1});
 }
 
 TEST_F(EmbeddedLogTest, TakesNothingWhenItsQueueIsFull) {
@@ -200,7 +200,7 @@ TEST_F(EmbeddedLogTest, TakesNothingWhenItsQueueIsFull) {
   EXPECT_LE(taken, 5);
   stuck.release();
   log->close();
-  EXPECT_EQ(log->end(kFirst), (Offset{static_cast<std::uint64_t>(taken)}));  // GENESIS, and no more
+  EXPECT_EQ(log->end(kFirst).offset, (Offset{static_cast<std::uint64_t>(taken)}));  // GENESIS, and no more
 }
 
 TEST_F(EmbeddedLogTest, DoesNotOpenOnADiskThatIsNearlyFull) {
@@ -359,7 +359,7 @@ TEST_F(EmbeddedLogTest, DeliversNothingOfAGroupThatIsNotSynced) {
   log->close();
   EXPECT_EQ(told, 1);
   EXPECT_EQ(heard.wait_for(2).size(), 2u);
-  EXPECT_EQ(log->end(kFirst), Offset{2});
+  EXPECT_EQ(log->end(kFirst).offset, Offset{2});
   disk->crash_image(folder_ / "log", folder_ / "image", 5);
   EXPECT_THAT(read(*open("image")), ElementsAre("good"));
 }

@@ -41,7 +41,7 @@ class Running {
       const std::lock_guard lock(mutex_);
       positions_[when][id] = at;
     };
-    node.on_fatal = [](const std::string& why) { ADD_FAILURE() << why; };
+    node.on_fatal = [](StopReason, const std::string& why) { ADD_FAILURE() << why; };
     node_ = std::make_unique<Node>(
         *log_, std::vector<model::Index*>{indexes_[0].get(), indexes_[1].get()}, std::move(node));
   }
@@ -51,7 +51,7 @@ class Running {
 
   Result<void> start() { return node_->start(); }
   void wait_until_ready() {
-    while (!node_->ready()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (!node_->serves()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   Positions drain() {
     node_->drain();

@@ -2,6 +2,7 @@
 server, against the log. It shares nothing with the server.
 
     python3 checker.py HISTORY.json [--log FOLDER --voter-secret FILE]
+    (FOLDER: the embedded log)
 
 History: {"polls": {id: definition}, "territories": [the tree], "results": {id: results by
 territory}, "requests": [{"poll", "sub", "territory", "answers", "status", "code", "receipt",
@@ -221,11 +222,11 @@ def check_close(history, faults):
 # --- The log -------------------------------------------------------------------------------------
 
 
-def counted_by_log(folder, faults):
+def counted_by_log(records, faults):
     """{(poll, voter key): (answers, territory)} by the rule: the first ballot of a voter between
     its partition's OPEN and CLOSE."""
     polls, counted, homes = {}, {}, {}
-    for record in log_reader.read_log(folder):
+    for record in records:
         partition, message = record.partition, record.message
         if (record.offset == 0) != (record.kind == "genesis"):
             faults.add("log", f"partition {partition} has {record.kind} at {record.offset}")
@@ -265,8 +266,8 @@ def voter_key(secret, poll, sub):
     return hmac.digest(poll_secret, unb64(sub), "sha256")[:16]
 
 
-def check_log(folder, voter_secret, history, voters, faults):
-    counted = counted_by_log(folder, faults)
+def check_log(records, voter_secret, history, voters, faults):
+    counted = counted_by_log(records, faults)
     for (poll, sub), voter in voters.items():
         in_log = counted.get((poll, voter_key(voter_secret, poll, sub)))
         text = voter.counted()
@@ -288,7 +289,8 @@ def check_log(folder, voter_secret, history, voters, faults):
 
 
 def check(history, log=None, voter_secret=None, receipts=None):
-    """The faults found, each in a line. `receipts` is {(poll, receipt): answer of the server}."""
+    """The faults found, each in a line. `log` are the log's records; `receipts` is
+    {(poll, receipt): answer of the server}."""
     faults = Faults()
     voters = voters_of(history, faults)
     unsettled = [name for name, voter in voters.items()
@@ -318,7 +320,8 @@ def main():
     with open(options.history, encoding="utf-8") as file:
         history = json.load(file)
     secret = open(options.voter_secret, "rb").read() if options.voter_secret else None
-    faults = check(history, options.log, secret)
+    log = log_reader.read_log(options.log) if options.log else None
+    faults = check(history, log, secret)
     for fault in faults[:MAX_REPORTED]:
         print(fault)
     print(f"{len(faults)} faults in {len(history['requests'])} requests")

@@ -278,7 +278,7 @@ class Scenario:
         receipts = self.ask_receipts(history)
         self.server.stop()
         secret = self.server.voter_secret.read_bytes()
-        faults = self.load.surprises + checker.check(history, self.server.data / "log", secret,
+        faults = self.load.surprises + checker.check(history, self.server.log.records(), secret,
                                                      receipts)
         if has_command("recount", self.server.binary):
             faults += recount_faults(self.server)
@@ -326,9 +326,7 @@ def has_command(name, binary=None):
 
 
 def recount_faults(server):
-    """The product's own recount of a stopped server."""
-    done = subprocess.run([server.binary, "recount", "--data", str(server.data)],
-                          capture_output=True, text=True, timeout=120)
+    done = server.recount()
     return [] if done.returncode == 0 else [f"recount: {done.stdout[-500:]}{done.stderr[-500:]}"]
 
 

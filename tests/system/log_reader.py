@@ -1,29 +1,23 @@
 """Reads the log of a stopped server, without a line of the server's code: first RocksDB's files,
-then the groups of records in them, then Protocol Buffers.
+then the groups of records in them, then Protocol Buffers. Or the log in a Kafka, from the files of a
+broker.
 
-The log writes each key once and never deletes, so all tables and write-ahead logs together hold
+The embedded log writes each key once and never deletes, so all tables and write-ahead logs together hold
 it, whatever RocksDB's manifest says of them. Both formats are described in RocksDB's wiki."""
 
 import collections
 import pathlib
 import struct
 
+import kafka_segments
+from varints import varint
+
+CONTROL = 0xFFFF  # the control partition's number
 TABLE_MAGIC = 0x88E241B785F4CFF7
 WAL_BLOCK = 32 * 1024
 BLOCK_TRAILER = 5  # compression and checksum
 
 Record = collections.namedtuple("Record", "partition offset kind message")
-
-
-def varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
 
 
 # --- RocksDB -------------------------------------------------------------------------------------
@@ -185,6 +179,29 @@ def read_log(folder):
             at += 4 + length
             offset += 1
         expected[partition] = offset
+
+
+def read_kafka(cluster, name, broker=1):
+    """The same of a log in Kafka, as one broker has it. A record of somebody else is "foreign"."""
+    folders = {CONTROL: cluster.partitions(f"{name}.control", broker)[0],
+               **cluster.partitions(f"{name}.ballots", broker)}
+    for partition, folder in sorted(folders.items()):
+        expected = 0
+        for stored in kafka_segments.read_partition(folder, check_crc=False):
+            if stored.offset != expected:
+                raise ValueError(f"partition {partition}: {stored.offset} follows {expected}")
+            if stored.timestamp_ms % 3_600_000 or stored.key is not None or stored.headers:
+                if not _is_foreign(stored.value):
+                    raise ValueError(f"{stored} tells more than a record should")
+            expected += 1
+            if _is_foreign(stored.value):
+                yield Record(partition, stored.offset, "foreign", {})
+            else:
+                yield _record(partition, stored.offset, stored.value)
+
+
+def _is_foreign(data):
+    return data is None or not data.startswith(b"\x0d\x31\x48\x43\x56")
 
 
 def _record(partition, offset, data):

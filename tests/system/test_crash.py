@@ -99,6 +99,7 @@ class Stopped(unittest.TestCase):
         self.server.start()
         self.assertEqual(self.server.positions("start"), stopped)
 
+    @veche.needs_embedded_log
     def test_a_log_that_ends_before_the_index_is_refused_with_the_reason(self):
         self.start_with_ballots(50)
         self.assertEqual(self.server.stop(), 0)
@@ -121,6 +122,7 @@ class Stopped(unittest.TestCase):
         self.server.start()
         self.assertEqual(self.server.settled_results("kept", 150)["ballots"], 150)
 
+    @veche.needs_embedded_log
     def test_a_log_that_was_cut_and_grew_again_is_refused(self):
         self.start_with_ballots(50)
         self.assertEqual(self.server.stop(), 0)
@@ -267,6 +269,7 @@ class TwoServers(unittest.TestCase):
 
 
 @veche.needs_binary
+@veche.needs_embedded_log
 @unittest.skipUnless(os.geteuid() == 0, "only root can mount a small disk")
 class FullDisk(unittest.TestCase):
     def setUp(self):

@@ -1,5 +1,6 @@
 """A real server in a temporary folder, and a plain HTTP client that sends what a test wants sent,
-well formed or not. Standard library only."""
+well formed or not. Standard library only. VECHE_LOG says which log the servers get: embedded, or
+kafka, where each test has topics of its own."""
 
 import atexit
 import contextlib
@@ -19,12 +20,15 @@ import time
 import unittest
 import urllib.parse
 
+import kafka
+import log_reader
 from minting import Issuer
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("VECHE", str(REPOSITORY / "build/release/veche"))
 # With a sanitizer a process keeps much more memory than it uses.
 SANITIZED = bool(os.environ.get("VECHE_SANITIZED"))
+KIND_OF_LOG = os.environ.get("VECHE_LOG", "embedded")
 SHARED_DATA = pathlib.Path(os.environ.get("VECHE_SHARED", REPOSITORY.parent / "shared/data"))
 CRYPTO_PRELOADED = ctypes.CDLL(None)  # loaded before any fork, so that the child only calls it
 
@@ -201,10 +205,59 @@ def free_port():
                 return port
 
 
-class Server:
-    """`veche serve` on a folder. It keeps folder and port from one start to the next."""
+class EmbeddedLog:
+    """In the server's own data folder."""
 
-    def __init__(self, binary=None, territories=TERRITORIES, alg="hs256", folder=None, options=()):
+    options = ()
+
+    def __init__(self, data):
+        self.data = data
+
+    def recount_options(self):
+        return []
+
+    def records(self):
+        return log_reader.read_log(self.data / "log")
+
+
+class KafkaLog:
+    """Topics of its own in a cluster; `make` once, before the first start."""
+
+    def __init__(self, cluster=None, name=None, partitions=4, replicas=1):
+        self.cluster = cluster or kafka.Cluster.shared()
+        self.name = name or f"t{os.getpid()}-{random.randrange(10**9)}"
+        self.partitions, self.replicas, self.is_made = partitions, replicas, False
+        self.url = self.cluster.log_url(self.name)
+        self.options = ["--log", self.url]
+
+    def make(self, server, *options):
+        self.is_made = True
+        return run_command(server.binary, "topic", "create", "--log", self.url, "--voter-secret",
+                           server.voter_secret, "--partitions", self.partitions, "--replicas",
+                           self.replicas, *options)
+
+    def recount_options(self):
+        return ["--log", self.url]
+
+    def records(self):
+        return log_reader.read_kafka(self.cluster, self.name)
+
+
+def run_command(binary, *arguments):
+    return subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True,
+                          check=True, timeout=120)
+
+
+def needs_embedded_log(case):
+    return unittest.skipUnless(KIND_OF_LOG == "embedded", "about the embedded log's files")(case)
+
+
+class Server:
+    """`veche serve` on a folder. It keeps folder and port from one start to the next. `beside` is
+    another server with whom it shares keys and log: an equal node."""
+
+    def __init__(self, binary=None, territories=TERRITORIES, alg="hs256", folder=None, options=(),
+                 log=None, beside=None):
         self.binary = binary or BINARY
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="veche-system-"))
         self.data = self.folder / "data"
@@ -212,12 +265,15 @@ class Server:
         self.port, self.process = free_port(), None
         self.error_log = self.folder / "stderr"
         self.error_log_start = 0
-        keys = self.folder / "keys"
+        self.environment = {}
+        keys = (beside or self).folder / "keys"
         if not keys.exists():
             subprocess.run([self.binary, "keygen", "--out", str(keys), "--alg", alg], check=True,
                            capture_output=True, timeout=60)
         self.jwks, self.voter_secret = keys / "jwks.json", keys / "voter.secret"
         self.issuer = Issuer(keys / "issuer.json")
+        self.log = log or (beside and beside.log) or (
+            KafkaLog() if KIND_OF_LOG == "kafka" else EmbeddedLog(self.data))
         self.territories = None
         if territories:
             self.territories = self.folder / "territories.csv"
@@ -229,17 +285,20 @@ class Server:
                    str(self.voter_secret), "--metrics", "127.0.0.1:0"]
         if self.territories:
             command += ["--territories", str(self.territories)]
-        return command + self.options
+        return command + list(self.log.options) + self.options
 
     def start(self, timeout=30.0):
         """Returns when the server serves. Call it on a thread that lives as long as the server."""
         def child():
             CRYPTO_PRELOADED.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives tests
 
+        if isinstance(self.log, KafkaLog) and not self.log.is_made:
+            self.log.make(self)
         self.error_log_start = self.error_log.stat().st_size if self.error_log.exists() else 0
         with open(self.error_log, "ab") as errors:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=errors,
-                                            stdin=subprocess.DEVNULL, preexec_fn=child)
+                                            stdin=subprocess.DEVNULL, preexec_fn=child,
+                                            env={**os.environ, **self.environment})
         _running.add(self.process)
         readable, _, _ = select.select([self.process.stdout], [], [], timeout)
         line = self.process.stdout.readline().decode() if readable else ""
@@ -286,6 +345,12 @@ class Server:
                            self.errors())
         return {partition: (int(offset), digest)
                 for moment, partition, offset, digest in found if moment == when}
+
+    def recount(self, *options):
+        """The product's own recount of a stopped server."""
+        return subprocess.run([self.binary, "recount", "--data", str(self.data),
+                               *self.log.recount_options(), *options],
+                              capture_output=True, text=True, timeout=120)
 
     def resident_kib(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:

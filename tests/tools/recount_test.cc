@@ -12,6 +12,7 @@
 #include "engine/apply/partition.h"
 #include "storage/index/checkpointed_index.h"
 #include "storage/log/embedded_log.h"
+#include "storage/log/embedded_log_reader.h"
 #include "tests/engine/samples.h"
 #include "tests/storage/storage_fixture.h"
 #include "tools/veche/command.h"
@@ -50,15 +51,15 @@ class RecountTest : public testing::Test {
     options.disk_reserve_bytes = 1;
     options.on_fatal = [](const std::string& why) { ADD_FAILURE() << why; };
     const auto log = storage::EmbeddedLog::open(std::move(options)).value();
-    const auto end = log->end(partition).plus(records.size());
+    const auto end = log->end(partition).offset.plus(records.size());
     ASSERT_EQ(log->append(partition, storage::batch(records)), model::AppendStatus::queued);
-    while (log->end(partition) < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (log->end(partition).offset < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 
   // What a node would have counted and checkpointed of the log as it is, or what `tamper` makes
   // of it.
   void make_index(const Tamper& tamper = [](auto&, auto&) {}) {
-    const auto log = storage::LogReader::open(folder_ / "data/log").value();
+    const auto log = storage::EmbeddedLogReader::open(folder_ / "data/log").value();
     const auto store = storage::IndexStore::open(folder_ / "data/index", {}).value();
     CheckpointedIndex index(*store);
     Images images;
@@ -93,7 +94,7 @@ class RecountTest : public testing::Test {
   }
 
   RecountReport recount() {
-    const auto log = storage::LogReader::open(folder_ / "data/log").value();
+    const auto log = storage::EmbeddedLogReader::open(folder_ / "data/log").value();
     const auto index = storage::IndexStore::open_read_only(folder_ / "data/index").value();
     return recount_index(*log, *index).value();
   }
@@ -192,7 +193,7 @@ TEST_F(RecountTest, FindsABallotInAPartitionThatIsNotItsOwn) {
 
 TEST_F(RecountTest, DoesNotGuessWhatARecordOfTheFutureMeans) {
   write({0}, {samples::record_of_the_future()});
-  const auto log = storage::LogReader::open(folder_ / "data/log").value();
+  const auto log = storage::EmbeddedLogReader::open(folder_ / "data/log").value();
   const auto index = storage::IndexStore::open(folder_ / "data/index", {}).value();
   const auto report = recount_index(*log, *index);
   ASSERT_FALSE(report);
@@ -228,7 +229,7 @@ class RecountLiveTest : public RecountTest {
     return results;
   }
   Comparison compare(boost::json::object results) {
-    const auto log = storage::LogReader::open(folder_ / "data/log").value();
+    const auto log = storage::EmbeddedLogReader::open(folder_ / "data/log").value();
     return recount_results(*log, {{one_.id, std::move(results)}}).value().whole();
   }
   const model::PollDefinition one_ = samples::poll_of_one_question("one-question");

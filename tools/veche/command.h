@@ -49,5 +49,6 @@ void add_replay(CLI::App& app);
 void add_results(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_token(CLI::App& app);
+void add_topic(CLI::App& app);
 
 }  // namespace veche::tools

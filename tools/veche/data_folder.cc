@@ -67,6 +67,20 @@ Result<void> DataFolder::read_node_id() {
   return {};
 }
 
+void DataFolder::mark_index_wrong() const { std::ofstream(path_ / "index.wrong").flush(); }
+
+Result<bool> DataFolder::remove_wrong_index() const {
+  const auto mark = path_ / "index.wrong";
+  std::error_code error;
+  if (!std::filesystem::exists(mark, error)) return false;
+  std::filesystem::remove_all(index(), error);
+  if (!error) std::filesystem::remove(mark, error);  // last: a start that is cut off does it again
+  if (error)
+    return Fault(fmt::format("{} cannot be removed, and must not be used: {}", index().string(),
+                             error.message()));
+  return true;
+}
+
 model::BootId random_id() {
   std::random_device device;
   model::BootId id;

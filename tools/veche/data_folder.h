@@ -1,8 +1,9 @@
 // The folder of one node: its log, its index, and a lock that says who has it.
 //
 //   DIR/veche.lock   process id of the owner, locked as long as it lives
-//   DIR/log          the embedded log: the truth, keep it
+//   DIR/log          the embedded log: the truth, keep it; none where the log is in Kafka
 //   DIR/index        derived; may be deleted while no server runs
+//   DIR/index.wrong  there while the index must not be used: the next start removes both
 //   DIR/node.id      16 random bytes that name this installation in the log
 #pragma once
 
@@ -24,6 +25,11 @@ class DataFolder {
   std::filesystem::path log() const { return path_ / "log"; }
   std::filesystem::path index() const { return path_ / "index"; }
   const model::BootId& node_id() const { return node_id_; }
+
+  // The next start must not trust the index: it rebuilds it from the log.
+  void mark_index_wrong() const;
+  // Removes an index that was marked so. True: there was one.
+  Result<bool> remove_wrong_index() const;
 
  private:
   DataFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

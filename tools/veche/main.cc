@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   add_results(app);
   add_replay(app);
   add_recount(app);
+  add_topic(app);
   add_doctor(app);
   return run_program(app, argc, argv);
 }

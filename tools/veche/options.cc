@@ -17,6 +17,10 @@
 namespace veche::tools {
 namespace {
 
+constexpr std::string_view kKafkaSection = "kafka";
+
+storage::KafkaProperties kafka;  // filled while the options are read, before any thread starts
+
 bool is_set(const std::string& variable) {
   const char* value = variable.empty() ? nullptr : std::getenv(variable.c_str());
   return value && *value != '\0';
@@ -59,7 +63,10 @@ class FileLayer {
   void apply(const toml::table& table, CLI::App& command, const std::string& title) const {
     for (const auto& [key, value] : table) {
       const auto name = std::string(key.str());
-      if (const auto* below = value.as_table())
+      const auto* below = value.as_table();
+      if (below && title.empty() && name == kKafkaSection)
+        read_kafka(*below);
+      else if (below)
         apply(*below, command_of(command, name, *below), title + name + ".");
       else
         apply(value, option_of(command, name, title, value));
@@ -98,6 +105,22 @@ class FileLayer {
     } catch (const CLI::ParseError& error) {
       option.clear();  // or CLI11 tries it again, and tells it without the line
       refuse(value.source(), error.what());
+    }
+  }
+
+  void read_kafka(const toml::table& table) const {
+    for (const auto& [key, value] : table) {
+      const auto name = std::string(key.str());
+      if (auto allowed = storage::check_property(name); !allowed)
+        refuse(value.source(), allowed.error().message);
+      if (value.is_string())
+        kafka[name] = *value.value<std::string>();
+      else if (value.is_boolean())
+        kafka[name] = *value.value<bool>() ? "true" : "false";
+      else if (value.is_integer())
+        kafka[name] = std::to_string(*value.value<int64_t>());
+      else
+        refuse(value.source(), fmt::format("'{}' needs a text, a number, true or false", name));
     }
   }
 
@@ -145,6 +168,8 @@ void name_variables(CLI::App& command) {
 }
 
 }  // namespace
+
+const storage::KafkaProperties& kafka_properties() { return kafka; }
 
 void layer_options(CLI::App& app) {
   name_variables(app);

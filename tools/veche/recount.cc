@@ -9,7 +9,10 @@
 #include "engine/model/limits.h"
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "storage/kafka/kafka_log_reader.h"
+#include "storage/log/embedded_log_reader.h"
 #include "tools/veche/data_folder.h"
+#include "tools/veche/options.h"
 #include "tools/veche/recount_check.h"
 #include "tools/veche/terminal.h"
 
@@ -23,6 +26,7 @@ constexpr std::size_t kToldDifferences = 20;  // of each poll, and of what belon
 
 struct Options {
   std::string data;
+  std::string log;  // empty: the embedded one of `data`
   std::string server;
   bool json = false;
 };
@@ -51,13 +55,29 @@ class ScratchFolder {
   fs::path path_;
 };
 
+Result<std::unique_ptr<storage::LogReader>> open_kafka(const std::string& url) {
+  auto address = storage::KafkaAddress::parse(url);
+  if (!address) return address.error();
+  auto log = storage::KafkaLogReader::open({*std::move(address), kafka_properties()});
+  if (!log) return log.error();
+  return std::unique_ptr<storage::LogReader>(*std::move(log));
+}
+
 // --- A stopped server --------------------------------------------------------------------------
+
+Result<std::unique_ptr<storage::LogReader>> open_log(const Options& options,
+                                                     const fs::path& embedded) {
+  if (!options.log.empty()) return open_kafka(options.log);
+  auto log = storage::EmbeddedLogReader::open(embedded);
+  if (!log) return log.error();
+  return std::unique_ptr<storage::LogReader>(*std::move(log));
+}
 
 Result<RecountReport> recount_stopped(const Options& options) {
   const auto folder = DataFolder::open(options.data);
   if (!folder)
     return Fault{folder.error().message + "; or compare with it as it runs: --server URL"};
-  const auto log = storage::LogReader::open(folder->log());
+  const auto log = open_log(options, folder->log());
   if (!log) return log.error();
   const auto index = storage::IndexStore::open_read_only(folder->index());
   if (!index) return index.error();
@@ -104,9 +124,14 @@ Result<RecountReport> recount_running(const Options& options) {
   if (!client) return client.error();
   const auto live = read_all_results(*client);
   if (!live) return live.error();
+  if (!options.log.empty()) {
+    const auto log = open_kafka(options.log);
+    if (!log) return log.error();
+    return recount_results(**log, *live);
+  }
   const auto scratch = ScratchFolder::make();
   if (!scratch) return scratch.error();
-  const auto log = storage::LogReader::open_live(fs::path(options.data) / "log", scratch->path());
+  const auto log = storage::EmbeddedLogReader::open_live(fs::path(options.data) / "log", scratch->path());
   if (!log) return log.error();
   return recount_results(**log, *live);
 }
@@ -174,8 +199,13 @@ json::object json_of(const RecountReport& report, double seconds) {
 }
 
 Result<Exit> recount(const Options& options) {
-  if (!fs::exists(fs::path(options.data) / "log"))
-    return Fault{fmt::format("{} is no data folder of a server: it has no log", options.data)};
+  if (options.log.empty() && !fs::exists(fs::path(options.data) / "log"))
+    return Fault{fmt::format("{} is no data folder of a server: it has no log; give --data, or "
+                             "--log of a log in Kafka",
+                             options.data)};
+  if (options.server.empty() && !fs::exists(fs::path(options.data) / "index"))
+    return Fault{"there is nothing to compare with: give --data of a stopped node, or --server of "
+                 "one that runs"};
   const auto begin = std::chrono::steady_clock::now();
   const auto report = options.server.empty() ? recount_stopped(options) : recount_running(options);
   if (!report) return report.error();
@@ -200,12 +230,14 @@ void add_recount(CLI::App& app) {
   auto& command = add_command(
       app, "recount",
       "Count the whole log again, by code of its own, and compare with what the node counted",
-      {"veche recount --data data", "veche recount --data data --server http://127.0.0.1:8080"});
+      {"veche recount --data data", "veche recount --data data --server http://127.0.0.1:8080",
+       "veche recount --log kafka://127.0.0.1:9092/region --server http://127.0.0.1:8080"});
   const auto options = std::make_shared<Options>();
   command
       .add_option("--data", options->data, "Data folder of the server; stopped without --server")
-      ->required()
       ->type_name("DIR");
+  command.add_option("--log", options->log, "A log in Kafka: kafka://HOST:PORT[,HOST:PORT]/NAME")
+      ->type_name("URL");
   command
       .add_option("--server", options->server,
                   "The running server of that folder: compare with its live results")

@@ -10,7 +10,7 @@
 #include "engine/model/ids.h"
 #include "engine/model/result.h"
 #include "storage/index/checkpointed_index.h"
-#include "storage/log/log_reader.h"
+#include "storage/log_reader.h"
 #include "tools/veche/counts.h"
 #include "tools/veche/recount_log.h"
 

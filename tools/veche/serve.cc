@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -20,9 +21,12 @@
 #include "ingest/auth/voter.h"
 #include "ingest/http/server.h"
 #include "storage/index/checkpointed_index.h"
+#include "storage/kafka/kafka_log.h"
+#include "storage/kafka/topics.h"
 #include "storage/log/embedded_log.h"
 #include "tools/veche/command.h"
 #include "tools/veche/data_folder.h"
+#include "tools/veche/options.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -30,8 +34,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::string_view kEmbedded = "embedded";
+
 struct Options {
   std::string data;
+  std::string log = std::string(kEmbedded);
+  bool allow_unsafe_topic = false;
   std::string listen = "127.0.0.1:8080";
   std::string metrics = "127.0.0.1:9464";
   std::string jwks;
@@ -43,6 +51,8 @@ struct Options {
   std::uint16_t threads = 0;
   std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
 };
+
+constexpr int kTreeTries = 5;  // several nodes may start with a new tree at once
 
 constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be mended by hand
 
@@ -70,7 +80,11 @@ sigset_t block_signals() {
 
 class Service {
  public:
-  Service(const Options& options, const sigset_t& signals) : options_(options), signals_(signals) {}
+  Service(const Options& options, const sigset_t& signals)
+      : options_(options),
+        signals_(signals),
+        metrics_(options.log == kEmbedded ? api::Metrics::LogKind::embedded
+                                          : api::Metrics::LogKind::kafka) {}
   ~Service() { stop(); }
 
   Result<void> start() {
@@ -112,6 +126,18 @@ class Service {
     auto secret = auth::VoterSecret::load(options_.voter_secret);
     if (!secret) return secret.error();
     secret_.emplace(*std::move(secret));
+    const bool embedded = options_.log == kEmbedded;
+    if (auto opened = embedded ? open_embedded_log() : open_kafka_log(); !opened) return opened;
+    const auto removed = folder_->remove_wrong_index();
+    if (!removed) return removed.error();
+    if (*removed) fmt::print(stderr, "veche: the index was wrong: it is rebuilt from the log\n");
+    auto store = storage::IndexStore::open(folder_->index(), log_->id());
+    if (!store) return store.error();
+    index_store_ = *std::move(store);
+    return {};
+  }
+
+  Result<void> open_embedded_log() {
     storage::EmbeddedLogOptions log_options;
     log_options.folder = folder_->log();
     log_options.partitions = options_.partitions;
@@ -120,11 +146,57 @@ class Service {
     log_options.on_fatal = stop_at_once;
     auto log = storage::EmbeddedLog::open(std::move(log_options));
     if (!log) return log.error();
+    embedded_ = log->get();
     log_ = *std::move(log);
-    auto store = storage::IndexStore::open(folder_->index(), log_->id());
-    if (!store) return store.error();
-    index_store_ = *std::move(store);
     return {};
+  }
+
+  Result<void> open_kafka_log() {
+    auto address = storage::KafkaAddress::parse(options_.log);
+    if (!address) return address.error();
+    const storage::KafkaSource source{*std::move(address), kafka_properties()};
+    if (auto safe = check_topics(source); !safe) return safe;
+    storage::KafkaLogOptions log_options;
+    log_options.source = source;
+    log_options.secret_check = secret_->check_value();
+    log_options.on_failure = [this](storage::KafkaFailure failure, const std::string& why) {
+      if (failure == storage::KafkaFailure::log_changed) stop_and_rebuild(why);
+      stop_at_once(why);
+    };
+    log_options.on_news = [](const std::string& what) { fmt::print(stderr, "veche: {}\n", what); };
+    log_options.on_acknowledged = [this](auto waited) { metrics_.log_acknowledged(waited); };
+    log_options.on_round_trip = [this](auto waited) { metrics_.log_round_trip(waited); };
+    auto log = storage::KafkaLog::open(std::move(log_options));
+    if (!log) return log.error();
+    kafka_ = log->get();
+    log_ = *std::move(log);
+    return {};
+  }
+
+  Result<void> check_topics(const storage::KafkaSource& source) {
+    const auto topics = storage::inspect_topics(source);
+    if (!topics) return topics.error();
+    fmt::print(stderr, "veche: the log is {}; an answer survives {}\n", source.address.str(),
+               topics->survives);
+    if (topics->unsafe.empty()) return {};
+    if (options_.allow_unsafe_topic) {
+      for (const auto& unsafe : topics->unsafe) fmt::print(stderr, "veche: UNSAFE: {}\n", unsafe);
+      return {};
+    }
+    return Fault{fmt::format("a setting of the topics is unsafe: {}. Change it, or accept the risk "
+                             "with --allow-unsafe-topic",
+                             fmt::join(topics->unsafe, "; "))};
+  }
+
+  // The log is the truth whatever happened to it; what was made from what it held before is not.
+  [[noreturn]] void stop_and_rebuild(const std::string& why) {
+    folder_->mark_index_wrong();
+    stop_at_once(why + ". The index is rebuilt from the log at the next start: start again");
+  }
+
+  void on_fatal(node::StopReason reason, const std::string& why) {
+    if (kafka_ && reason == node::StopReason::diverged) stop_and_rebuild(why);
+    stop_at_once(why);
   }
 
   Result<void> read_keys() {
@@ -139,7 +211,10 @@ class Service {
     node_options.boot = random_id();
     node_options.node_id = folder_->node_id();
     node_options.on_position = print_position;
-    node_options.on_fatal = stop_at_once;
+    node_options.on_fatal = [this](node::StopReason reason, const std::string& why) {
+      on_fatal(reason, why);
+    };
+    node_options.on_applied = [this](auto waited) { metrics_.records_applied(waited); };
     node_ = std::make_unique<node::Node>(*log_, std::move(indexes), std::move(node_options));
     app_ = std::make_unique<api::App>(*node_, std::move(*secret_),
                                       std::make_shared<const auth::KeySet>(*std::move(keys)),
@@ -175,18 +250,16 @@ class Service {
     if (auto started = node_->start(); !started) return started;
     Progress progress;
     constexpr timespec kStep{0, 2'000'000};
-    while (!node_->ready()) {
+    while (!node_->serves()) {
       const int signal = sigtimedwait(&signals_, nullptr, &kStep);
       if (signal == SIGHUP) reload_keys();
       if (signal == SIGTERM || signal == SIGINT) {
         log_->abandon_replay();
         return Fault("told to stop while it caught up with the log; nothing is lost");
       }
-      if (log_->disk_low())
-        return Fault(
-            fmt::format("{} has less than {} MiB free, and a start must write: make room, "
-                        "or lower --disk-reserve-mib",
-                        options_.data, options_.disk_reserve_mib));
+      // Kafka comes back; a disk needs somebody.
+      if (const auto why = embedded_ ? embedded_->trouble() : std::string(); !why.empty())
+        return Fault("a start must write into the log: " + why);
       if (progress.is_due()) progress.show(replay_line());
     }
     return {};
@@ -196,7 +269,7 @@ class Service {
     std::uint64_t applied = 0, all = 0;
     for (const auto& [partition, position] : node_->status().positions) {
       applied += position.next.value;
-      all += log_->end(partition).value;
+      all += log_->end(partition).offset.value;
     }
     return fmt::format("replaying the log: {} of {} records", applied, all);
   }
@@ -210,34 +283,51 @@ class Service {
     if (!file) return Fault(fmt::format("{} cannot be read", options_.territories));
     const auto tree = model::TerritoryTree::parse_csv(csv);
     if (!tree) return Fault(fmt::format("{}: {}", options_.territories, tree.error().message));
-    const auto directory = node_->directory();
-    for (const auto& version : directory->trees)
-      if (version.tree->to_csv() == tree->to_csv()) return {};
     if (tree->to_csv().size() > limits::kTreeBodyBytes)
       return Fault(
           fmt::format("{} is larger than {} bytes", options_.territories, limits::kTreeBodyBytes));
-    std::promise<node::ChangeResult> added;
+    for (int tries = 0; tries < kTreeTries; ++tries)
+      if (has_tree(*tree) || add_tree(*tree) == node::ChangeOutcome::done) return {};
+    return Fault(fmt::format("{} could not be written into the log", options_.territories));
+  }
+
+  bool has_tree(const model::TerritoryTree& tree) const {
+    const auto directory = node_->directory();
+    return std::any_of(directory->trees.begin(), directory->trees.end(), [&](const auto& version) {
+      return version.tree->to_csv() == tree.to_csv();
+    });
+  }
+
+  node::ChangeOutcome add_tree(const model::TerritoryTree& tree) {
+    std::promise<node::ChangeOutcome> added;
     const auto today = std::chrono::floor<std::chrono::days>(api::now_seconds());
-    node_->add_tree(tree->to_csv(), api::format_date(today), "operator serve",
-                    [&](node::ChangeResult result) { added.set_value(std::move(result)); });
-    if (added.get_future().get().outcome != node::ChangeOutcome::done)
-      return Fault(fmt::format("{} could not be written into the log", options_.territories));
-    return {};
+    node_->add_tree(tree.to_csv(), api::format_date(today), "operator serve",
+                    [&](const node::ChangeResult& result) { added.set_value(result.outcome); });
+    return added.get_future().get();
   }
 
   api::EngineFacts facts() {
     api::EngineFacts facts;
-    if (!node_->ready()) return facts;  // its threads may not run
+    if (!node_->serves()) return facts;  // its threads may not run
     const auto status = node_->status();
-    const auto log = log_->stats();
-    facts.ready = status.ready;
-    for (const auto& [partition, position] : status.positions)
-      facts.applied_records += static_cast<double>(position.next.value);
+    facts.ready = node_->why_not_ready().empty();
     facts.invalid_records = static_cast<double>(status.invalid);
     facts.duplicate_ballots = static_cast<double>(status.duplicates);
-    facts.log_groups = static_cast<double>(log.groups);
-    facts.log_records = static_cast<double>(log.records);
-    facts.log_sync_seconds = static_cast<double>(log.sync_us) / 1e6;
+    for (const auto& [partition, position] : status.positions)
+      facts.partitions.push_back({node::name_of(partition), position.next.value,
+                                  log_->end(partition).offset.value});
+    if (embedded_) {
+      const auto log = embedded_->stats();
+      facts.embedded = {{static_cast<double>(log.groups), static_cast<double>(log.records),
+                         static_cast<double>(log.sync_us) / 1e6}};
+    } else {
+      const auto log = kafka_->stats();
+      facts.kafka = {{log.reachable, static_cast<double>(log.produced),
+                      static_cast<double>(log.acknowledged),
+                      static_cast<double>(log.produce_errors),
+                      static_cast<double>(log.consume_errors),
+                      static_cast<double>(log.in_flight)}};
+    }
     return facts;
   }
 
@@ -246,7 +336,9 @@ class Service {
   api::Metrics metrics_;
   std::optional<DataFolder> folder_;
   std::optional<auth::VoterSecret> secret_;
-  std::unique_ptr<storage::EmbeddedLog> log_;
+  std::unique_ptr<model::Log> log_;
+  storage::EmbeddedLog* embedded_ = nullptr;  // log_, if it is that
+  storage::KafkaLog* kafka_ = nullptr;        // or that
   std::unique_ptr<storage::IndexStore> index_store_;
   std::vector<std::unique_ptr<storage::CheckpointedIndex>> indexes_;
   std::unique_ptr<node::Node> node_;
@@ -273,11 +365,20 @@ void add_serve(CLI::App& app) {
   auto& command =
       add_command(app, "serve", "Run a node: take ballots, count them, show results",
                   {"veche serve --data data --jwks keys/jwks.json --voter-secret keys/voter.secret "
-                   "--territories oktmo.csv"});
+                   "--territories oktmo.csv",
+                   "veche serve --data data --jwks keys/jwks.json --voter-secret keys/voter.secret "
+                   "--log kafka://k1:9092,k2:9092,k3:9092/region"});
   const auto options = std::make_shared<Options>();
-  command.add_option("--data", options->data, "Folder of the log and the index")
+  command.add_option("--data", options->data, "Folder of the embedded log and the index")
       ->required()
       ->type_name("DIR");
+  command
+      .add_option("--log", options->log,
+                  "embedded, or kafka://HOST:PORT[,HOST:PORT]/NAME, shared by equal nodes")
+      ->capture_default_str()
+      ->type_name("LOG");
+  command.add_flag("--allow-unsafe-topic", options->allow_unsafe_topic,
+                   "Serve although a setting of the topics may lose ballots");
   command
       .add_option("--jwks", options->jwks, "Keys that tokens are checked with; SIGHUP reads again")
       ->required()
@@ -295,7 +396,7 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   command.add_option("--access-log", options->access_log, "One JSON line a request; - is stderr")
       ->type_name("FILE");
-  command.add_option("--partitions", options->partitions, "Of a log that is made now")
+  command.add_option("--partitions", options->partitions, "Of an embedded log that is made now")
       ->check(CLI::Range(std::uint16_t{1}, limits::kPartitions))
       ->capture_default_str();
   command.add_option("--shards", options->shards, "Threads that count")

@@ -1,4 +1,4 @@
-#include "storage/log/log_reader.h"
+#include "storage/log/embedded_log_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,9 +29,9 @@ class LogReaderTest : public testing::Test {
   }
   // One group, durable on return.
   void write(const std::vector<std::string>& records) {
-    const auto end = log_->end(kHere).plus(records.size());
+    const auto end = log_->end(kHere).offset.plus(records.size());
     ASSERT_EQ(log_->append(kHere, batch(records)), model::AppendStatus::queued);
-    while (log_->end(kHere) < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (log_->end(kHere).offset < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   // The records of [from, to), each with its offset before it.
   static std::vector<std::string> read(const LogReader& reader, std::uint64_t from,
@@ -54,7 +54,7 @@ TEST_F(LogReaderTest, ReadsAnyRangeOfAStoppedLogAcrossItsGroups) {
   write({"a", "b", "c"});
   write({"d", "e"});
   log_.reset();
-  const auto reader = LogReader::open(folder_ / "log").value();
+  const auto reader = EmbeddedLogReader::open(folder_ / "log").value();
   EXPECT_EQ(reader->partitions(), 2);
   EXPECT_EQ(reader->end(kHere).value(), Offset{6});
   EXPECT_THAT(read(*reader, 1, 6), ElementsAre("1 a", "2 b", "3 c", "4 d", "5 e"));
@@ -64,17 +64,17 @@ TEST_F(LogReaderTest, ReadsAnyRangeOfAStoppedLogAcrossItsGroups) {
 
 TEST_F(LogReaderTest, ReadsBesideARunningWriterWhatWasDurableWhenItWasOpened) {
   write({"a"});
-  const auto reader = LogReader::open_live(folder_ / "log", folder_ / "scratch").value();
+  const auto reader = EmbeddedLogReader::open_live(folder_ / "log", folder_ / "scratch").value();
   write({"b"});
   EXPECT_THAT(read(*reader, 1, 2), ElementsAre("1 a"));
-  const auto later = LogReader::open_live(folder_ / "log", folder_ / "scratch2").value();
+  const auto later = EmbeddedLogReader::open_live(folder_ / "log", folder_ / "scratch2").value();
   EXPECT_THAT(read(*later, 1, 3), ElementsAre("1 a", "2 b"));
 }
 
 TEST_F(LogReaderTest, SaysWhereALogEndsThatShouldGoOn) {
   write({"a"});
   log_.reset();
-  const auto reader = LogReader::open(folder_ / "log").value();
+  const auto reader = EmbeddedLogReader::open(folder_ / "log").value();
   const auto nothing = [](Offset, std::string_view) -> Result<void> { return {}; };
   const auto done = reader->for_each(kHere, {0}, {3}, nothing);
   ASSERT_FALSE(done);
@@ -84,7 +84,7 @@ TEST_F(LogReaderTest, SaysWhereALogEndsThatShouldGoOn) {
 TEST_F(LogReaderTest, StopsAtTheFirstFaultOfItsReader) {
   write({"a", "b"});
   log_.reset();
-  const auto reader = LogReader::open(folder_ / "log").value();
+  const auto reader = EmbeddedLogReader::open(folder_ / "log").value();
   int taken = 0;
   const auto done =
       reader->for_each(kHere, {1}, {3}, [&](Offset, std::string_view) -> Result<void> {
@@ -96,7 +96,7 @@ TEST_F(LogReaderTest, StopsAtTheFirstFaultOfItsReader) {
 }
 
 TEST_F(LogReaderTest, RefusesAFolderWithoutALog) {
-  EXPECT_FALSE(LogReader::open(folder_ / "nothing"));
+  EXPECT_FALSE(EmbeddedLogReader::open(folder_ / "nothing"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "nothing"));
 }
 

@@ -1,4 +1,4 @@
-#include "storage/log/log_reader.h"
+#include "storage/log/embedded_log_reader.h"
 
 #include <fmt/format.h>
 #include <rocksdb/db.h>
@@ -7,9 +7,8 @@
 #include <limits>
 #include <string>
 
-#include "engine/model/limits.h"
-#include "engine/model/record.h"
 #include "engine/model/record_batch.h"
+#include "storage/genesis.h"
 #include "storage/keys.h"
 
 namespace veche::storage {
@@ -54,18 +53,18 @@ std::unique_ptr<rocksdb::Iterator> iterate(rocksdb::DB& db) {
 
 }  // namespace
 
-Result<std::unique_ptr<LogReader>> LogReader::open(const std::filesystem::path& folder) {
+Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open(const std::filesystem::path& folder) {
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(reader_options(), folder.string(), &raw);
   if (!status.ok())
     return Fault{
         fmt::format("the log in {} cannot be read: {}", folder.string(), status.ToString())};
-  std::unique_ptr<LogReader> reader(new LogReader(folder, std::unique_ptr<rocksdb::DB>(raw)));
-  if (auto read = reader->read_genesis(); !read) return read.error();
+  std::unique_ptr<EmbeddedLogReader> reader(new EmbeddedLogReader(folder, std::unique_ptr<rocksdb::DB>(raw)));
+  if (auto read = reader->read_first(); !read) return read.error();
   return reader;
 }
 
-Result<std::unique_ptr<LogReader>> LogReader::open_live(const std::filesystem::path& folder,
+Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open_live(const std::filesystem::path& folder,
                                                         const std::filesystem::path& scratch) {
   rocksdb::DB* raw = nullptr;
   const auto status =
@@ -74,33 +73,28 @@ Result<std::unique_ptr<LogReader>> LogReader::open_live(const std::filesystem::p
   if (!status.ok())
     return Fault{
         fmt::format("the log in {} cannot be read: {}", folder.string(), status.ToString())};
-  std::unique_ptr<LogReader> reader(new LogReader(folder, std::move(db)));
-  if (auto read = reader->read_genesis(); !read) return read.error();
+  std::unique_ptr<EmbeddedLogReader> reader(new EmbeddedLogReader(folder, std::move(db)));
+  if (auto read = reader->read_first(); !read) return read.error();
   return reader;
 }
 
-LogReader::LogReader(std::filesystem::path folder, std::unique_ptr<rocksdb::DB> db)
+EmbeddedLogReader::EmbeddedLogReader(std::filesystem::path folder, std::unique_ptr<rocksdb::DB> db)
     : folder_(std::move(folder)), db_(std::move(db)) {}
 
-LogReader::~LogReader() = default;
+EmbeddedLogReader::~EmbeddedLogReader() = default;
 
-Result<void> LogReader::read_genesis() {
+Result<void> EmbeddedLogReader::read_first() {
   std::string bytes;
-  const auto status = db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
+  db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
   const auto batch = RecordBatch::adopt(std::move(bytes));
-  v1::Record record;
-  if (!status.ok() || !batch.whole() || batch.empty() ||
-      model::decode(*batch.begin(), record) != model::Decoded::ours || !record.has_genesis())
-    return Fault{fmt::format("{} holds no log of Veche", folder_.string())};
-  if (record.genesis().format() != model::kLogFormat || record.genesis().partitions() < 1 ||
-      record.genesis().partitions() > limits::kPartitions)
-    return Fault{fmt::format("the log in {} has format {}, this program reads format {}",
-                             folder_.string(), record.genesis().format(), model::kLogFormat)};
-  partitions_ = static_cast<std::uint16_t>(record.genesis().partitions());
+  const bool whole = batch.whole() && !batch.empty();
+  const auto genesis = read_genesis(whole ? *batch.begin() : std::string_view(), folder_.string());
+  if (!genesis) return genesis.error();
+  partitions_ = genesis->partitions;
   return {};
 }
 
-Result<Offset> LogReader::end(PartitionId partition) const {
+Result<Offset> EmbeddedLogReader::end(PartitionId partition) const {
   const auto at = iterate(*db_);
   at->SeekForPrev(group_key(partition, {std::numeric_limits<std::uint64_t>::max()}));
   if (!belongs_to(*at, partition)) return fault(partition, "has no record", {0});
@@ -109,7 +103,7 @@ Result<Offset> LogReader::end(PartitionId partition) const {
   return first_of(*at).plus(group.count());
 }
 
-Result<void> LogReader::for_each(PartitionId partition, Offset from, Offset to,
+Result<void> EmbeddedLogReader::for_each(PartitionId partition, Offset from, Offset to,
                                  const Take& take) const {
   const auto at = iterate(*db_);
   auto next = from;
@@ -132,7 +126,7 @@ Result<void> LogReader::for_each(PartitionId partition, Offset from, Offset to,
   return {};
 }
 
-Fault LogReader::fault(PartitionId partition, std::string_view what, Offset at) const {
+Fault EmbeddedLogReader::fault(PartitionId partition, std::string_view what, Offset at) const {
   return Fault{fmt::format("partition {} of the log in {} {} at offset {}", partition.value,
                            folder_.string(), what, at.value)};
 }

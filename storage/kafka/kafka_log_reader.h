@@ -1,0 +1,41 @@
+// Reads a log in Kafka as far as a consumer may see it, beside the nodes that write it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "storage/genesis.h"
+#include "storage/kafka/kafka_address.h"
+#include "storage/log_reader.h"
+
+namespace veche::storage {
+
+class TopicReader;
+
+class KafkaLogReader final : public LogReader {
+ public:
+  static Result<std::unique_ptr<KafkaLogReader>> open(KafkaSource source);
+  ~KafkaLogReader() override;
+
+  std::uint16_t partitions() const override { return genesis_.partitions; }
+  const model::LogId& id() const { return genesis_.log_id; }
+  Result<model::Offset> end(model::PartitionId partition) const override;
+  Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
+                        const Take& take) const override;
+
+ private:
+  KafkaLogReader(KafkaSource source, Genesis genesis, std::unique_ptr<TopicReader> reader);
+  Fault fault(model::PartitionId partition, std::string_view what, model::Offset at) const;
+
+  const KafkaSource source_;
+  const Genesis genesis_;
+
+  // Guarded by mutex_.
+  mutable std::mutex mutex_;
+  std::unique_ptr<TopicReader> reader_;
+  mutable model::PartitionId reading_ = model::kControl;
+  mutable std::optional<model::Offset> next_;  // that the reader will bring of that partition
+};
+
+}  // namespace veche::storage

@@ -1,0 +1,61 @@
+// Reads the records of a topic from an offset on, without a group: Kafka learns nothing of it, and
+// nothing is stored there. For one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/model/ids.h"
+#include "engine/model/result.h"
+#include "storage/kafka/client.h"
+#include "storage/kafka/kafka_address.h"
+
+namespace veche::storage {
+
+// Fetching that keeps every promise of apply's: no record is passed over, none is asked for twice.
+Client::Settings consumer_settings();
+
+class TopicReader {
+ public:
+  static Result<TopicReader> make(const KafkaSource& source);
+  TopicReader(TopicReader&&) = default;
+  TopicReader& operator=(TopicReader&&) = delete;
+  ~TopicReader();
+
+  // Begins to fetch a partition; several may be read at once.
+  Result<void> start(model::PartitionId partition, model::Offset from);
+  // Ends fetching of all; messages that were fetched before are forgotten.
+  void stop();
+
+  // The next message of any partition, perhaps an error of librdkafka's; null: none came in time.
+  MessageHandle next(std::chrono::milliseconds at_most);
+  model::PartitionId partition_of(const rd_kafka_message_t& message) const;
+
+  // The offset behind the last record that a consumer may see.
+  Result<model::Offset> end(model::PartitionId partition) const;
+
+ private:
+  struct Reading {
+    model::PartitionId partition;
+    TopicHandle topic;
+    std::int32_t number;
+  };
+  TopicReader(KafkaSource source, Client client);
+
+  KafkaSource source_;
+  Client client_;
+  QueueHandle queue_;
+  std::vector<Reading> reading_;
+};
+
+// The record at offset 0 of each; nullopt: the partition is empty. A fault: its beginning is gone.
+Result<std::vector<std::optional<std::string>>> read_first_records(
+    const KafkaSource& source, const std::vector<model::PartitionId>& partitions);
+
+// Kafka's time of a record: the hour, no finer.
+std::int64_t hour_now_ms();
+
+}  // namespace veche::storage

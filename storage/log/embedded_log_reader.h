@@ -1,0 +1,42 @@
+// Reads a stored embedded log.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "storage/log_reader.h"
+
+namespace rocksdb {
+class DB;
+}
+
+namespace veche::storage {
+
+class EmbeddedLogReader final : public LogReader {
+ public:
+  // The log of a node that does not run.
+  static Result<std::unique_ptr<EmbeddedLogReader>> open(const std::filesystem::path& folder);
+  // The log of a node that may run, as it is at this moment: everything that was durable before,
+  // perhaps a little that is not yet. `scratch` is a folder for files of this reader's own, which
+  // its owner removes.
+  static Result<std::unique_ptr<EmbeddedLogReader>> open_live(const std::filesystem::path& folder,
+                                                              const std::filesystem::path& scratch);
+  ~EmbeddedLogReader() override;
+
+  std::uint16_t partitions() const override { return partitions_; }
+  Result<model::Offset> end(model::PartitionId partition) const override;
+  Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
+                        const Take& take) const override;
+
+ private:
+  EmbeddedLogReader(std::filesystem::path folder, std::unique_ptr<rocksdb::DB> db);
+  Result<void> read_first();
+  Fault fault(model::PartitionId partition, std::string_view what, model::Offset at) const;
+
+  const std::filesystem::path folder_;
+  const std::unique_ptr<rocksdb::DB> db_;
+  std::uint16_t partitions_ = 0;
+};
+
+}  // namespace veche::storage
