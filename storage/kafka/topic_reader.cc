@@ -25,31 +25,42 @@ Client::Settings consumer_settings() {
 }
 
 Result<TopicReader> TopicReader::make(const KafkaSource& source) {
-  auto client = Client::make(RD_KAFKA_CONSUMER, source, consumer_settings());
+  auto settings = consumer_settings();
+  settings.emplace_back("fetch.wait.max.ms", "20");  // a question waits behind a fetch
+  auto client = Client::make(RD_KAFKA_CONSUMER, source, settings);
   if (!client) return client.error();
   return TopicReader(source, *std::move(client));
 }
 
 TopicReader::TopicReader(KafkaSource source, Client client)
-    : source_(std::move(source)), client_(std::move(client)) {}
+    : source_(std::move(source)),
+      client_(std::move(client)),
+      control_(client_.topic(source_.address.control_topic())),
+      ballots_(client_.topic(source_.address.ballots_topic())) {
+  client_.look_up(control_);
+  client_.look_up(ballots_);
+}
 
 TopicReader::~TopicReader() { stop(); }
+
+const TopicHandle& TopicReader::topic_of(model::PartitionId partition) const {
+  return partition == model::kControl ? control_ : ballots_;
+}
 
 Result<void> TopicReader::start(model::PartitionId partition, model::Offset from) {
   const auto [name, number] = place_of(source_.address, partition);
   if (!queue_) queue_.reset(rd_kafka_queue_new(client_.get()));
-  auto topic = client_.topic(name);
-  client_.look_up(topic);
-  if (rd_kafka_consume_start_queue(topic.get(), number, static_cast<std::int64_t>(from.value),
-                                   queue_.get()) != 0)
+  if (rd_kafka_consume_start_queue(topic_of(partition).get(), number,
+                                   static_cast<std::int64_t>(from.value), queue_.get()) != 0)
     return Fault{fmt::format("partition {} of the topic {} cannot be read: {}", number, name,
                              rd_kafka_err2str(rd_kafka_last_error()))};
-  reading_.push_back({partition, std::move(topic), number});
+  reading_.push_back(partition);
   return {};
 }
 
 void TopicReader::stop() {
-  for (const auto& reading : reading_) rd_kafka_consume_stop(reading.topic.get(), reading.number);
+  for (const auto partition : reading_)
+    rd_kafka_consume_stop(topic_of(partition).get(), place_of(source_.address, partition).second);
   reading_.clear();
   queue_.reset();
 }
@@ -59,12 +70,8 @@ MessageHandle TopicReader::next(std::chrono::milliseconds at_most) {
 }
 
 model::PartitionId TopicReader::partition_of(const rd_kafka_message_t& message) const {
-  const auto found = std::find_if(reading_.begin(), reading_.end(), [&](const auto& reading) {
-    return message.rkt && reading.number == message.partition &&
-           std::string_view(rd_kafka_topic_name(reading.topic.get())) ==
-               rd_kafka_topic_name(message.rkt);
-  });
-  return found == reading_.end() ? model::kControl : found->partition;
+  if (message.rkt == control_.get()) return model::kControl;
+  return {static_cast<std::uint16_t>(message.partition)};
 }
 
 Result<model::Offset> TopicReader::end(model::PartitionId partition) const {

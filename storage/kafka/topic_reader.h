@@ -38,17 +38,14 @@ class TopicReader {
   Result<model::Offset> end(model::PartitionId partition) const;
 
  private:
-  struct Reading {
-    model::PartitionId partition;
-    TopicHandle topic;
-    std::int32_t number;
-  };
   TopicReader(KafkaSource source, Client client);
+  const TopicHandle& topic_of(model::PartitionId partition) const;
 
   KafkaSource source_;
   Client client_;
+  TopicHandle control_, ballots_;
   QueueHandle queue_;
-  std::vector<Reading> reading_;
+  std::vector<model::PartitionId> reading_;
 };
 
 // The record at offset 0 of each; nullopt: the partition is empty. A fault: its beginning is gone.

@@ -1,5 +1,6 @@
 """The crash scenario: clients vote without pause while the server is killed and started again and
-polls open and close; then everything is retried until it is definite, and checked."""
+polls open and close; then everything is retried until it is definite, and checked. The same with
+several equal nodes over one log: who loses one goes to another."""
 
 import collections
 import json
@@ -48,10 +49,12 @@ def varied_poll(name, number):
 
 
 class Load:
-    """Clients on threads. Each keeps its unknown ballots and sends them again until it knows."""
+    """Clients on threads. Each keeps its unknown ballots and sends them again until it knows, to
+    whichever node it gets."""
 
-    def __init__(self, server, seed):
+    def __init__(self, server, seed, others=()):
         self.server, self.seed = server, seed
+        self.servers = [server, *others]
         self.definitions = {}
         self.active = []                        # replaced whole, never changed in place
         self.requests = []                      # appended by all threads
@@ -77,7 +80,7 @@ class Load:
     def send_again(self, count, dice):
         """Counted ballots once more, of open polls and of closed ones."""
         counted = [request for request in self.requests if request["status"] in (200, 201)]
-        with self.server.connect() as connection:
+        with dice.choice(self.servers).connect() as connection:
             for request in dice.sample(counted, min(count, len(counted))):
                 ballot = Ballot(*(request[name] for name in Ballot._fields))
                 self._post(connection, ballot, collections.deque())
@@ -118,9 +121,9 @@ class Load:
         while ballot := self._next_ballot(unknown, dice):
             begin = time.monotonic()
             try:
-                connection = connection or self.server.connect()
+                connection = connection or self._connect(dice)
                 if self._post(connection, ballot, unknown) == 503:
-                    time.sleep(0.02)
+                    connection = self._hang_up(connection)
             except veche.Down:
                 self._note(ballot, begin, unknown, None)
                 connection = self._hang_up(connection)
@@ -149,7 +152,7 @@ class Load:
                             for ballot in batch)
             begin = time.monotonic()
             try:
-                connection = connection or self.server.connect()
+                connection = connection or self._connect(dice)
                 answer = connection.request(
                     "POST", "/v1/ballots?detail=all", body,
                     {"Content-Type": "application/x-ndjson"},
@@ -160,12 +163,16 @@ class Load:
                     self._note(ballot, begin, unknown, item["status"], item.get("code"),
                                item.get("receipt"))
                 if answer.status != 200:
-                    time.sleep(0.02)
+                    connection = self._hang_up(connection)
             except veche.Down:
                 for ballot in batch:
                     self._note(ballot, begin, unknown, None)
                 connection = self._hang_up(connection)
         self._hang_up(connection)
+
+    def _connect(self, dice):
+        """Paused nodes take connections and say nothing: a load balancer would not wait long."""
+        return dice.choice(self.servers).connect(15.0 if len(self.servers) == 1 else 4.0)
 
     @staticmethod
     def _hang_up(connection):
@@ -178,12 +185,17 @@ class Staff:
     """Opens and closes polls on a thread, and insists until each change is definite."""
 
     def __init__(self, load, prefix, pace_seconds):
-        self.load, self.server = load, load.server
+        self.load, self.dice = load, random.Random(load.seed)
         self.prefix, self.pace_seconds = prefix, pace_seconds
         self.closed, self.finals = {}, {}
         self.count = 0
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run)
+
+    @property
+    def server(self):
+        """Any node."""
+        return self.dice.choice(self.load.servers)
 
     def insist(self, good, ask):
         """Repeats a request until it has one of the good statuses. A change that was made and not
@@ -238,25 +250,35 @@ class Staff:
 
 class Scenario:
     """`clean_stops_end_well`: whether SIGTERM has to end in exit code 0 (a faulty variant of the
-    server may die of it)."""
+    server may die of it). `nodes` share the log of the first."""
 
-    def __init__(self, binary=None, seed=None, options=(), clean_stops_end_well=True):
+    def __init__(self, binary=None, seed=None, options=(), clean_stops_end_well=True, nodes=1,
+                 log=None):
         self.seed = seed if seed is not None else random.randrange(10**6)
         self.dice = random.Random(self.seed)
-        self.server = veche.Server(binary, options=options)
-        self.load = Load(self.server, self.seed)
+        self.server = veche.Server(binary, options=options, log=log)
+        self.servers = [self.server] + [veche.Server(binary, options=options, beside=self.server)
+                                        for _ in range(nodes - 1)]
+        self.load = Load(self.server, self.seed, self.servers[1:])
         self.staff = Staff(self.load, "round", pace_seconds=0.4)
         self.clean_stops_end_well = clean_stops_end_well
 
-    def run(self, rounds):
-        """Runs it all; returns the faults. The server is stopped then, its folder still there."""
-        self.server.start()
+    def begin(self):
+        for server in self.servers:
+            server.start()
         self.staff.open_one()
         self.load.start()
         self.staff.thread.start()
+
+    def run(self, rounds):
+        """Runs it all; returns the faults. The servers are stopped then, their folders still there."""
+        self.begin()
         for number in range(rounds):
             time.sleep(self.dice.uniform(0.05, 0.6))
             self._strike(number)
+        return self.end()
+
+    def end(self):
         self.staff.ending.set()
         self.staff.thread.join()
         if not self.load.finish():
@@ -265,50 +287,57 @@ class Scenario:
         return self.verdict()
 
     def _strike(self, number):
+        server = self.dice.choice(self.servers)
         if number % 5 == 4:
-            code = self.server.stop()
-            if code != 0 and self.clean_stops_end_well:
-                self.load.surprises.append(f"exit: SIGTERM ended in {code}: {self.server.errors()}")
+            self.stop(server)
         else:
-            self.server.kill()
-        self.server.start()
+            server.kill()
+        server.start()
+
+    def stop(self, server):
+        code = server.stop()
+        if code != 0 and self.clean_stops_end_well:
+            self.load.surprises.append(f"exit: SIGTERM ended in {code}: {server.errors()}")
 
     def verdict(self):
-        history = self.history()
-        receipts = self.ask_receipts(history)
-        self.server.stop()
         secret = self.server.voter_secret.read_bytes()
-        faults = self.load.surprises + checker.check(history, self.server.log.records(), secret,
-                                                     receipts)
-        if has_command("recount", self.server.binary):
-            faults += recount_faults(self.server)
+        faults = self.load.surprises
+        for server in self.servers:
+            history = self.history(server)
+            receipts = self.ask_receipts(server, history)
+            faults = faults + checker.check(history, server.log.records(), secret, receipts)
+        for server in self.servers:
+            self.stop(server)
+        for server in self.servers:
+            faults = faults + recount_faults(server)
         if faults:
             folder = pathlib.Path(tempfile.mkdtemp(prefix="veche-history-"))
             (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
             faults.append(f"seed {self.seed}, history in {folder}")
         return faults
 
-    def history(self):
+    def history(self, server):
+        """What the clients saw, and what one node shows."""
         results = {}
         for name in self.load.definitions:
-            known = self.server.get(f"/v1/polls/{name}")
+            known = server.get(f"/v1/polls/{name}")
             if known.status == 200:
-                results[name] = self.server.settled_results(name, self._expected(name), 1.0)
+                results[name] = server.settled_results(name, self._expected(name), 1.0)
             else:
                 self.load.surprises.append(f"lost: a poll that was open: {known}")
         return {"polls": self.load.definitions, "requests": self.load.requests, "results": results,
-                "territories": self.server.get("/v1/territories").json()["territories"],
+                "territories": server.get("/v1/territories").json()["territories"],
                 "closed": self.staff.closed, "finals": self.staff.finals}
 
     def _expected(self, poll):
         return len({request["sub"] for request in self.load.requests
                     if request["poll"] == poll and request["status"] in (200, 201)})
 
-    def ask_receipts(self, history):
+    def ask_receipts(self, server, history):
         known = sorted({(request["poll"], request["receipt"]) for request in history["requests"]
                         if request["receipt"]})
         asked = self.dice.sample(known, min(RECEIPTS_ASKED, len(known)))
-        with self.server.connect() as connection:
+        with server.connect() as connection:
             return {(poll, receipt): connection.request(
                         "GET", f"/v1/polls/{poll}/receipts/{receipt}").json()
                     for poll, receipt in asked}
@@ -316,7 +345,8 @@ class Scenario:
     def close(self):
         self.load.finishing.set()
         self.staff.ending.set()
-        self.server.close()
+        for server in self.servers:
+            server.close()
 
 
 def has_command(name, binary=None):

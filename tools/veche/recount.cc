@@ -166,6 +166,10 @@ void print_report(const RecountReport& report, double seconds) {
     print_differences("", report.partitions[p].comparison.differences);
   for (const auto& [id, poll] : report.polls)
     print_differences(id.str() + ": ", poll.comparison.differences);
+  if (report.tails_different() > 0)
+    fmt::print("{} of {} tails told of other records than there are: a node was wrong then, or the "
+               "log was cut\n",
+               report.tails_different(), report.tails_compared());
   const auto ballots = report.ballots();
   fmt::print("{} records, {} ballots in {:.2f} s, {:.0f} ballots a second\n", report.records(),
              ballots, seconds, static_cast<double>(ballots) / seconds);
@@ -195,6 +199,8 @@ json::object json_of(const RecountReport& report, double seconds) {
                      {"differences", json_of(report.partitions[p].comparison.differences)}});
   return {{"records", report.records()}, {"ballots", report.ballots()},
           {"seconds", seconds},          {"equal", report.whole().differences.empty()},
+          {"tails", json::object{{"compared", report.tails_compared()},
+                                 {"different", report.tails_different()}}},
           {"polls", std::move(polls)},   {"partitions", std::move(partitions)}};
 }
 

@@ -130,8 +130,11 @@ void compare_with_index(PartitionId id, const PartitionRecount& ours,
   }
 }
 
-void note_misplaced(PartitionId id, const PartitionRecount& recount, RecountReport& report) {
-  report.partitions[id.value].comparison.number(
+void note_partition(PartitionId id, const PartitionRecount& recount, RecountReport& report) {
+  auto& partition = report.partitions[id.value];
+  partition.tails_compared = recount.tails_compared();
+  partition.tails_different = recount.tails_different();
+  partition.comparison.number(
       fmt::format("partition {}, ballots that belong into another", id.value), recount.misplaced(),
       0);
 }
@@ -175,6 +178,18 @@ std::uint64_t RecountReport::ballots() const {
   return sum;
 }
 
+std::uint64_t RecountReport::tails_compared() const {
+  std::uint64_t sum = 0;
+  for (const auto& partition : partitions) sum += partition.tails_compared;
+  return sum;
+}
+
+std::uint64_t RecountReport::tails_different() const {
+  std::uint64_t sum = 0;
+  for (const auto& partition : partitions) sum += partition.tails_different;
+  return sum;
+}
+
 Comparison RecountReport::whole() const {
   Comparison whole;
   for (const auto& partition : partitions) whole.add(partition.comparison);
@@ -191,7 +206,7 @@ Result<RecountReport> recount_index(const storage::LogReader& log,
     const auto image = index.load(id);
     const auto end = log.end(id);
     if (!end) return end.error();
-    report.partitions.push_back({image.position.next, *end, {}});
+    report.partitions.push_back({.compared_at = image.position.next, .log_end = *end});
     if (image.position.next > *end)
       report.partitions[p].comparison.differences.push_back(fmt::format(
           "partition {}: the log ends at offset {}, the index is at {}: the log was cut", p,
@@ -204,7 +219,7 @@ Result<RecountReport> recount_index(const storage::LogReader& log,
     if (auto read = reading.read_to(*end); !read) return read.error();
     for (const auto& [poll, recount] : reading.recount().polls())
       report.polls[poll].recount.add(*recount);
-    note_misplaced(id, reading.recount(), report);
+    note_partition(id, reading.recount(), report);
   }
   return report;
 }
@@ -223,8 +238,8 @@ Result<RecountReport> recount_results(const storage::LogReader& log,
         report.polls[poll].recount.add(*recount);
     }
     const auto read = reading.recount().position().next;
-    report.partitions.push_back({read, read, {}});
-    note_misplaced({p}, reading.recount(), report);
+    report.partitions.push_back({.compared_at = read, .log_end = read});
+    note_partition({p}, reading.recount(), report);
   }
   for (const auto& [poll, results] : live) {
     auto& [recount, comparison] = report.polls[poll];

@@ -24,7 +24,9 @@ struct PollReport {
 struct PartitionReport {
   model::Offset compared_at;  // the index's position, or the last one of the server's results
   model::Offset log_end;
-  Comparison comparison;  // what belongs to no poll
+  std::uint64_t tails_compared = 0;  // position and hash as nodes told them in the log
+  std::uint64_t tails_different = 0;
+  Comparison comparison = {};  // what belongs to no poll
 };
 
 struct RecountReport {
@@ -33,6 +35,8 @@ struct RecountReport {
 
   std::uint64_t records() const;
   std::uint64_t ballots() const;
+  std::uint64_t tails_compared() const;
+  std::uint64_t tails_different() const;
   Comparison whole() const;
 };
 

@@ -18,10 +18,6 @@ bool is_ours(std::string_view bytes, v1::Record& record) {
          record.magic() == model::kRecordMagic && record.boot().size() == 16;
 }
 
-bool is_good_tail(const v1::Tail& tail, model::Offset here) {
-  return tail.rolling_hash().size() == 16 && tail.next_offset() <= here.value;
-}
-
 bool is_well_formed(const v1::Answers& answers) {
   for (const auto& answer : answers.answers()) {
     if (answer.question() > kMaxPlace) return false;
@@ -107,10 +103,10 @@ Result<void> PartitionRecount::take(std::string_view bytes) {
         good = take_close(record_.close());
         break;
       case v1::Record::kHello:
-        good = is_good_tail(record_.hello().tail(), position_.next);
+        good = take_tail(record_.hello().tail());
         break;
       case v1::Record::kNoop:
-        good = is_good_tail(record_.noop().tail(), position_.next);
+        good = take_tail(record_.noop().tail());
         break;
       case v1::Record::kGenesis:
         good = true;
@@ -125,7 +121,20 @@ Result<void> PartitionRecount::take(std::string_view bytes) {
     }
   if (!good) ++invalid_;
   position_ = {position_.next.plus(1), model::roll(position_.hash, bytes)};
+  hashes_[position_.next.value % kTailHistory] = position_.hash;
   return {};
+}
+
+// The writer had read other records than there are now if its hash differs: it, or the log, was
+// wrong at that time.
+bool PartitionRecount::take_tail(const v1::Tail& tail) {
+  const auto theirs = model::RollingHash::parse(tail.rolling_hash());
+  const model::Offset at{tail.next_offset()};
+  if (!theirs || at > position_.next) return false;
+  if (at.plus(kTailHistory) <= position_.next) return true;
+  ++tails_compared_;
+  tails_different_ += hashes_[at.value % kTailHistory] != *theirs;
+  return true;
 }
 
 bool PartitionRecount::take_open(const v1::Open& open) {

@@ -40,12 +40,15 @@ struct PollRecount {
 class PartitionRecount {
  public:
   PartitionRecount(model::PartitionId id, std::uint16_t partitions)
-      : id_(id), partitions_(partitions) {}
+      : id_(id), partitions_(partitions), hashes_(kTailHistory) {}
 
   // The next record. A fault: this program cannot know what the record means.
   Result<void> take(std::string_view bytes);
 
   const model::Position& position() const { return position_; }
+  // What nodes told in HELLO and NOOP of their own position and hash, held against ours.
+  std::uint64_t tails_compared() const { return tails_compared_; }
+  std::uint64_t tails_different() const { return tails_different_; }
   std::uint64_t invalid() const { return invalid_; }        // records that were passed over
   std::uint64_t duplicates() const { return duplicates_; }  // ballots of voters counted already
   std::uint64_t misplaced() const { return misplaced_; }    // ballots that belong elsewhere
@@ -59,16 +62,22 @@ class PartitionRecount {
   }
 
  private:
+  static constexpr std::size_t kTailHistory = 1 << 18;  // older tails are not compared
+
   using Voters = boost::unordered_flat_set<model::VoterKey>;
 
   bool take_open(const v1::Open& open);
   bool take_close(const v1::Close& close);
   bool take_ballot(const v1::Ballot& ballot);
   PollRecount& poll(const model::PollId& id);
+  bool take_tail(const v1::Tail& tail);
 
   const model::PartitionId id_;
   const std::uint16_t partitions_;
   model::Position position_;
+  std::vector<model::RollingHash> hashes_;  // of the last kTailHistory positions
+  std::uint64_t tails_compared_ = 0;
+  std::uint64_t tails_different_ = 0;
   std::uint64_t invalid_ = 0;
   std::uint64_t duplicates_ = 0;
   std::uint64_t misplaced_ = 0;
