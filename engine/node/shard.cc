@@ -259,8 +259,13 @@ void Shard::on_own_hello(Owned& owned, const model::Position& before, Instant no
   reconcile(owned, now);
 }
 
-void Shard::stop(const Owned& owned, const Applied& applied) {
+void Shard::stop(Owned& owned, const Applied& applied) {
   stopped_ = true;
+  // It may be the other who is wrong, and he must learn of it, too.
+  if (applied.effect == Effect::diverged) {
+    append_tail(owned, now_);
+    log_.append(owned.partition.id(), std::exchange(owned.outgoing, model::RecordBatch()));
+  }
   const auto id = owned.partition.id();
   const auto reason = applied.effect == Effect::gap            ? StopReason::gap
                       : applied.effect == Effect::unknown_kind ? StopReason::unknown_kind

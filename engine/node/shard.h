@@ -159,7 +159,7 @@ class Shard {
   template <class Predicate>
   void settle_uncovered(Owned& owned, bool covered, Predicate settles);
   bool must_stop(const Owned& owned, const apply::Applied& applied) const;
-  void stop(const Owned& owned, const apply::Applied& applied);
+  void stop(Owned& owned, const apply::Applied& applied);
 
   void note_end(Owned& owned);
   void reconcile(Owned& owned, model::Instant now);

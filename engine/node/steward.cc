@@ -33,7 +33,7 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records,
     // Control is read from its first record on at each start: until then a tail that differs
     // tells of its writer alone.
     if (applied.stops() || (serving_ && applied.effect == ControlEffect::diverged))
-      return stop(applied);
+      return stop(applied, now);
     if (applied.effect == ControlEffect::poll_changed) changed.push_back(applied.poll);
     const bool own = applied.record && applied.record->boot() == writer_.boot().view();
     if (own && !serving_ && applied.record->has_hello()) {
@@ -48,7 +48,12 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records,
   if (!changed.empty()) tick(now);  // a poll whose time has come opens at once
 }
 
-void Steward::stop(const ControlApplied& applied) {
+void Steward::stop(const ControlApplied& applied, Instant now) {
+  // It may be the other who is wrong, and he must learn of it, too.
+  if (applied.effect == ControlEffect::diverged) {
+    append_noop(now);
+    flush();
+  }
   const auto reason = applied.effect == ControlEffect::gap            ? StopReason::gap
                       : applied.effect == ControlEffect::unknown_kind ? StopReason::unknown_kind
                                                                       : StopReason::diverged;

@@ -105,7 +105,7 @@ class Steward {
   };
 
   void append_hello(model::Instant now);
-  void stop(const apply::ControlApplied& applied);
+  void stop(const apply::ControlApplied& applied, model::Instant now);
   void on_applied(const apply::ControlApplied& applied, model::Instant now);
   void on_tail(const apply::ControlApplied& applied, const v1::Tail& tail, model::Instant now);
   void when_covered(model::Offset at, std::function<void()> tell);

@@ -468,6 +468,11 @@ KafkaLog::Stats KafkaLog::stats() const {
 
 // --- The end -----------------------------------------------------------------------------------
 
+void KafkaLog::await_acknowledgements(std::chrono::milliseconds at_most) const {
+  const auto deadline = Clock::now() + at_most;
+  while (in_flight_records_ > 0 && Clock::now() < deadline) std::this_thread::sleep_for(1ms);
+}
+
 bool KafkaLog::is_settled() const { return in_flight_records_ == 0 && unread_ == 0; }
 
 // 1. Nothing more is taken.  2. What is on its way is acknowledged, read and delivered, or given

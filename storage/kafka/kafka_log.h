@@ -75,6 +75,10 @@ class KafkaLog final : public model::Log {
   // Waits for what is on its way, bounded.
   void close() override;
 
+  // Waits until everything appended is acknowledged, at most so long: for a process that is about
+  // to end for another reason. Not from a thread of the log's.
+  void await_acknowledgements(std::chrono::milliseconds at_most) const;
+
   struct Stats {
     std::uint64_t produced = 0;        // records handed to librdkafka
     std::uint64_t acknowledged = 0;    // of those

@@ -301,6 +301,8 @@ Result<TopicsReport> inspect_topics(const KafkaSource& source) {
 Result<Genesis> read_topics_genesis(const KafkaSource& source) {
   const auto client = make_admin_client(source);
   if (!client) return client.error();
+  if (const auto control = existing(source, *client, source.address.control_topic()); !control)
+    return control.error();
   const auto shape = existing(source, *client, source.address.ballots_topic());
   if (!shape) return shape.error();
   std::vector<model::PartitionId> partitions{model::kControl};

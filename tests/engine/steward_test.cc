@@ -274,7 +274,9 @@ TEST_F(StewardTest, ThatReadsFromTheBeginningIsRightWhateverATailSaysUntilItServ
   round();
   EXPECT_TRUE(steward_.serving());
   may_stop_ = StopReason::diverged;
+  log_.take();
   deliver({wrong()});
+  EXPECT_EQ(log_.take().size(), 1u);  // its own tail, for whoever wrote the other
 }
 
 // --- Shard -------------------------------------------------------------------------------------
@@ -380,8 +382,10 @@ TEST_F(ShardTest, ThatReadTheLogFromItsBeginningIsRightWhateverATailSaysUntilItS
   round();
   EXPECT_TRUE(shard_.serving());
   may_stop_ = StopReason::diverged;
+  log_.take();
   deliver({wrong()});
   EXPECT_FALSE(shard_.serving());
+  EXPECT_EQ(log_.take().size(), 1u);  // its own tail, for whoever wrote the other
 }
 
 TEST_F(ShardTest, ThatBeganAtACheckpointStopsAtATailThatDiffersAlsoBeforeItServes) {

@@ -15,7 +15,7 @@ import kafka_segments
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 VERSION = os.environ.get("VECHE_KAFKA_VERSION", "4.2.0")
 
-DELETE_TOPICS, CREATE_PARTITIONS, INCREMENTAL_ALTER_CONFIGS = 20, 37, 44
+CREATE_TOPICS, DELETE_TOPICS, CREATE_PARTITIONS, INCREMENTAL_ALTER_CONFIGS = 19, 20, 37, 44
 TOPIC_RESOURCE, SET = 2, 0
 
 
@@ -93,6 +93,10 @@ class Cluster:
                     raise AssertionError("the broker closed the connection")
                 answer += received
         return answer[8:]
+
+    def create_topic(self, name, partitions, replicas=1):
+        self._ask(CREATE_TOPICS, 2, struct.pack(">i", 1) + text(name)
+                  + struct.pack(">ihiiib", partitions, replicas, 0, 0, 10_000, 0))
 
     def delete_topic(self, name):
         self._ask(DELETE_TOPICS, 1, struct.pack(">i", 1) + text(name) + struct.pack(">i", 10_000))

@@ -67,6 +67,10 @@ class Down(Exception):
     not known."""
 
 
+class CommandFailed(Exception):
+    """What it printed is the text."""
+
+
 class StartFailed(Exception):
     def __init__(self, code, errors):
         super().__init__(f"exit {code}: {errors[-2000:]}")
@@ -244,8 +248,11 @@ class KafkaLog:
 
 
 def run_command(binary, *arguments):
-    return subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True,
-                          check=True, timeout=120)
+    done = subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=120)
+    if done.returncode:
+        raise CommandFailed(f"{arguments}: exit {done.returncode}: {done.stdout}{done.stderr}")
+    return done
 
 
 def needs_embedded_log(case):

@@ -155,7 +155,6 @@ class Service {
     auto address = storage::KafkaAddress::parse(options_.log);
     if (!address) return address.error();
     const storage::KafkaSource source{*std::move(address), kafka_properties()};
-    if (auto safe = check_topics(source); !safe) return safe;
     storage::KafkaLogOptions log_options;
     log_options.source = source;
     log_options.secret_check = secret_->check_value();
@@ -170,7 +169,7 @@ class Service {
     if (!log) return log.error();
     kafka_ = log->get();
     log_ = *std::move(log);
-    return {};
+    return check_topics(source);
   }
 
   Result<void> check_topics(const storage::KafkaSource& source) {
@@ -195,7 +194,10 @@ class Service {
   }
 
   void on_fatal(node::StopReason reason, const std::string& why) {
-    if (kafka_ && reason == node::StopReason::diverged) stop_and_rebuild(why);
+    if (kafka_ && reason == node::StopReason::diverged) {
+      kafka_->await_acknowledgements(2s);  // of its last tail, by which the other nodes learn of it
+      stop_and_rebuild(why);
+    }
     stop_at_once(why);
   }
 
