@@ -50,10 +50,11 @@ def varied_poll(name, number):
 
 class Load:
     """Clients on threads. Each keeps its unknown ballots and sends them again until it knows, to
-    whichever node it gets."""
+    whichever node it gets. `pause_seconds` is between two requests of a client: a long run needs no
+    more history than it can check."""
 
-    def __init__(self, server, seed, others=()):
-        self.server, self.seed = server, seed
+    def __init__(self, server, seed, others=(), pause_seconds=0.0):
+        self.server, self.seed, self.pause_seconds = server, seed, pause_seconds
         self.servers = [server, *others]
         self.definitions = {}
         self.active = []                        # replaced whole, never changed in place
@@ -119,6 +120,7 @@ class Load:
         dice, connection = random.Random(f"{self.seed}-{number}"), None
         unknown = collections.deque()
         while ballot := self._next_ballot(unknown, dice):
+            time.sleep(self.pause_seconds)
             begin = time.monotonic()
             try:
                 connection = connection or self._connect(dice)
@@ -150,6 +152,7 @@ class Load:
                                         "territory": ballot.territory, "level": 3,
                                         "answers": ballot.answers}).encode() + b"\n"
                             for ballot in batch)
+            time.sleep(self.pause_seconds)
             begin = time.monotonic()
             try:
                 connection = connection or self._connect(dice)
@@ -253,13 +256,13 @@ class Scenario:
     server may die of it). `nodes` share the log of the first."""
 
     def __init__(self, binary=None, seed=None, options=(), clean_stops_end_well=True, nodes=1,
-                 log=None):
+                 log=None, pause_seconds=0.0):
         self.seed = seed if seed is not None else random.randrange(10**6)
         self.dice = random.Random(self.seed)
         self.server = veche.Server(binary, options=options, log=log)
         self.servers = [self.server] + [veche.Server(binary, options=options, beside=self.server)
                                         for _ in range(nodes - 1)]
-        self.load = Load(self.server, self.seed, self.servers[1:])
+        self.load = Load(self.server, self.seed, self.servers[1:], pause_seconds)
         self.staff = Staff(self.load, "round", pace_seconds=0.4)
         self.clean_stops_end_well = clean_stops_end_well
 

@@ -78,7 +78,7 @@ class NodesCase(unittest.TestCase):
 class SameVoterEverywhere(NodesCase):
     """Each voter sends another choice to each node, to all at the same time."""
 
-    ROUNDS, BATCH, SINGLES = 5, 2000, 400
+    ROUNDS, BATCH, SINGLES = 10, 2000, 400
 
     def race(self, nodes, poll, subs, send):
         """[(sub, choice, outcome)] of all nodes."""
@@ -169,7 +169,7 @@ class SameVoterEverywhere(NodesCase):
 @veche.needs_binary
 class NodesDie(unittest.TestCase):
     def test_killed_paused_wiped_and_stopped_nodes_lose_and_double_nothing(self):
-        scenario = crash.Scenario(log=veche.KafkaLog(), nodes=3)
+        scenario = crash.Scenario(log=veche.KafkaLog(), nodes=3, pause_seconds=0.01)
         self.addCleanup(scenario.close)
         scenario.begin()
         dice = scenario.dice

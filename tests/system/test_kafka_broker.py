@@ -1,0 +1,139 @@
+"""Brokers that stop, die, hang and come back, under load from clients of two nodes."""
+
+import collections
+import time
+import unittest
+
+import checker
+import crash
+import kafka
+import veche
+from minting import sub_of
+from test_crash import counted_ballots
+from test_kafka_nodes import PAUSE_SECONDS, start_nodes, until
+
+
+def assert_served_well(case, scenario):
+    """Nothing lost, nothing double, and at worst 503 with a time to come back; then it ends."""
+    faults = scenario.end()
+    case.assertEqual(faults[:checker.MAX_REPORTED], [])
+    statuses = collections.Counter(request["status"] for request in scenario.load.requests)
+    case.assertGreater(statuses[201], 500, statuses)
+    case.assertGreater(statuses[503], 0, "the clients noticed nothing")
+    case.assertLessEqual(statuses.keys(), {200, 201, 409, 410, 503, None}, statuses)
+
+
+def accepted(scenario):
+    return sum(1 for request in list(scenario.load.requests) if request["status"] == 201)
+
+
+def await_service(case, scenario, within=40):
+    """New ballots are counted again, without anybody's help."""
+    before = accepted(scenario)
+    case.assertTrue(until(within, lambda: accepted(scenario) > before + 50), "no service")
+
+
+@veche.needs_binary
+class OneBroker(unittest.TestCase):
+    def setUp(self):
+        self.cluster = kafka.Cluster()
+        self.addCleanup(self.cluster.wipe)
+
+    def test_stopped_killed_and_paused_it_loses_nothing(self):
+        scenario = crash.Scenario(log=veche.KafkaLog(self.cluster), nodes=2,
+                                  pause_seconds=0.02)
+        self.addCleanup(scenario.close)
+        scenario.begin()
+        await_service(self, scenario)
+        self.cluster.stop()
+        time.sleep(2)
+        self.cluster.start()
+        await_service(self, scenario)
+        for _ in range(2):
+            self.cluster.kill()
+            time.sleep(1)
+            self.cluster.restart()
+            await_service(self, scenario)
+        self.cluster.pause()
+        time.sleep(PAUSE_SECONDS)
+        self.cluster.resume()
+        await_service(self, scenario)
+        for server in scenario.servers:
+            self.assertTrue(server.is_running(), server.errors())
+            self.assertTrue(until(10, lambda: server.get("/readyz").status == 200))
+        assert_served_well(self, scenario)
+
+    def test_without_a_broker_a_node_is_not_ready_and_shows_results_with_their_age(self):
+        node, = start_nodes(self, 1, cluster=self.cluster)
+        poll = node.open_poll(veche.poll("alone"))["id"]
+        (sub, receipt), *_ = counted_ballots(node, poll, 30)
+        self.cluster.kill()
+        went = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 2))
+        self.assertTrue(until(15, lambda: node.get("/readyz").status == 503))
+        answer = node.get("/readyz")
+        self.assertIn("cannot be reached", answer.json()["detail"])
+        self.assertIn("retry-after", answer.headers)
+        self.assertEqual(node.get("/livez").status, 200)
+        results = node.results(poll)
+        self.assertEqual(results["ballots"], 30)
+        self.assertLess(results["as_of"], went)
+        time.sleep(2)
+        self.assertEqual(node.results(poll)["as_of"], results["as_of"])
+        self.assertEqual(node.metrics()["veche_kafka_reachable"], 0)
+        self.assertEqual(node.metrics()["veche_ready"], 0)
+        # A counted voter gets the true answer also now; a new one is refused at once.
+        again = node.vote(poll, sub, "a", veche.LEAVES[0])
+        self.assertEqual((again.status, again.json().get("receipt")), (200, receipt))
+        self.assertTrue(node.get(f"/v1/polls/{poll}/receipts/{receipt}").json()["recorded"])
+        begin = time.monotonic()
+        refused = node.vote(poll, sub_of("new"), "a")
+        self.assertEqual((refused.status, refused.code), (503, "overloaded"))
+        self.assertIn("retry-after", refused.headers)
+        self.assertLess(time.monotonic() - begin, 1)
+        change = node.change_poll(poll, "close")
+        self.assertEqual(change.status, 503)
+        self.cluster.restart()
+        self.assertTrue(until(20, lambda: node.get("/readyz").status == 200), node.errors())
+        self.assertEqual(node.vote(poll, sub_of("new"), "a").status, 201)
+        self.assertTrue(until(5, lambda: node.results(poll)["as_of"] > results["as_of"]))
+        self.assertIn("Kafka can be reached again", node.errors())
+
+    def test_a_node_can_be_stopped_without_a_broker(self):
+        node, = start_nodes(self, 1, cluster=self.cluster)
+        poll = node.open_poll(veche.poll("left"))["id"]
+        counted_ballots(node, poll, 30)
+        self.cluster.kill()
+        begin = time.monotonic()
+        self.assertEqual(node.stop(), 0, node.errors())
+        self.assertLess(time.monotonic() - begin, 30)
+        self.cluster.restart()
+        node.start()
+        self.assertEqual(node.settled_results(poll, 30)["ballots"], 30)
+
+
+@veche.needs_binary
+class ThreeBrokers(unittest.TestCase):
+    def test_any_one_of_three_may_die_under_load(self):
+        cluster = kafka.Cluster(brokers=3)
+        self.addCleanup(cluster.wipe)
+        scenario = crash.Scenario(log=veche.KafkaLog(cluster, replicas=3), nodes=2,
+                                  pause_seconds=0.02)
+        self.addCleanup(scenario.close)
+        scenario.begin()
+        self.assertIn("an answer survives the loss of any machine", scenario.server.errors())
+        await_service(self, scenario)
+        for broker in (1, 2, 3):
+            cluster.kill(broker)
+            await_service(self, scenario)  # by the other two
+            cluster.restart(broker)
+            await_service(self, scenario)
+            time.sleep(5)  # until it has caught up with the others
+        cluster.pause(2)
+        await_service(self, scenario)
+        cluster.resume(2)
+        await_service(self, scenario)
+        assert_served_well(self, scenario)
+
+
+if __name__ == "__main__":
+    unittest.main()
