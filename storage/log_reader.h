@@ -25,8 +25,8 @@ class LogReader {
   // Calls `take` for the records from `from` up to `to`, in order, and stops at its first fault,
   // which is then the answer. Other faults: a hole, broken bytes, or an end before `to`.
   using Take = std::function<Result<void>(model::Offset, std::string_view record)>;
-  virtual Result<void> for_each(model::PartitionId partition, model::Offset from,
-                                model::Offset to, const Take& take) const = 0;
+  virtual Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
+                                const Take& take) const = 0;
 };
 
 }  // namespace veche::storage

@@ -16,8 +16,8 @@ class MailSink final : public model::LogSink {
   explicit MailSink(Mailbox& mailbox) : mailbox_(mailbox) {}
   void deliver(model::PartitionId partition, model::Offset first, model::RecordBatch records,
                model::Offset durable) override {
-    mailbox_.push(Delivery{partition, first, std::move(records), durable,
-                           std::chrono::steady_clock::now()});
+    mailbox_.push(
+        Delivery{partition, first, std::move(records), durable, std::chrono::steady_clock::now()});
   }
 
  private:
@@ -202,9 +202,8 @@ void Node::collect(const model::PollId& poll, std::function<void(Collected)> don
       if (--gathering->missing > 0) return;
       std::sort(all.begin(), all.end(),
                 [](const auto& a, const auto& b) { return a.partition < b.partition; });
-      const auto oldest =
-          std::min_element(all.begin(), all.end(),
-                           [](const auto& a, const auto& b) { return a.as_of < b.as_of; });
+      const auto oldest = std::min_element(
+          all.begin(), all.end(), [](const auto& a, const auto& b) { return a.as_of < b.as_of; });
       gathering->collected.as_of = oldest->as_of;
       gathering->done(std::move(gathering->collected));
     });

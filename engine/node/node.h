@@ -50,7 +50,8 @@ class Node final : private ShardEvents, private StewardEvents {
   Node(model::Log& log, std::vector<model::Index*> indexes, NodeOptions options);
   ~Node() override;
 
-  // Begins to replay; serves() tells when it is done. Refuses if the log ends before the index does.
+  // Begins to replay; serves() tells when it is done. Refuses if the log ends before the index
+  // does.
   Result<void> start();
   // Every partition has caught up, so that every request can be decided.
   bool serves() const { return serves_.load(std::memory_order_acquire); }

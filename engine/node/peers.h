@@ -15,7 +15,8 @@ namespace veche::node {
 
 class Peers {
  public:
-  // A node's HELLO was applied; `serving`: after our own. A node that starts again is no second one.
+  // A node's HELLO was applied; `serving`: after our own. A node that starts again is no second
+  // one.
   void joined(const model::BootId& peer, const model::BootId& node, bool serving);
 
   // A tail of `peer` was applied at `now`; `ahead` is our clock minus the writer's.

@@ -401,8 +401,8 @@ void Shard::flush() {
     const auto status =
         log_.append(owned->partition.id(), std::exchange(owned->outgoing, model::RecordBatch()));
     if (status != model::AppendStatus::queued)
-      on_refused_append(*owned, status == model::AppendStatus::closed ? Outcome::draining
-                                                                      : Outcome::overloaded);
+      on_refused_append(
+          *owned, status == model::AppendStatus::closed ? Outcome::draining : Outcome::overloaded);
     owned->outgoing_ballots.clear();
   }
   for (auto& [sink, replies] : std::exchange(replies_, {})) {

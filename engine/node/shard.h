@@ -128,9 +128,9 @@ class Shard {
     model::Instant hello_at;            // when HELLO was appended last
     std::set<model::PollId> unsettled;  // the directory says OPEN or CLOSE, this partition does not
     std::map<model::PollId, model::Instant> on_its_way;  // of those: when we appended it
-    model::Instant last_tail;  // when ours was appended last
-    std::optional<std::uint64_t> tail_counter;  // of our NOOP that is on its way
-    model::Instant tail_at;                     // when it was appended
+    model::Instant last_tail;                            // when ours was appended last
+    std::optional<std::uint64_t> tail_counter;           // of our NOOP that is on its way
+    model::Instant tail_at;                              // when it was appended
     std::vector<Uncovered> uncovered;
   };
 
@@ -180,7 +180,7 @@ class Shard {
   std::shared_ptr<const model::Directory> directory_ = std::make_shared<model::Directory>();
   boost::unordered_flat_map<PendingKey, Pending> pending_;
   std::vector<std::pair<ReplySink*, std::vector<Reply>>> replies_;
-  std::string head_;  // reused for envelopes
+  std::string head_;    // reused for envelopes
   model::Instant now_;  // as the caller last said
   model::Instant last_checkpoint_;
   std::uint64_t answered_ = 0;

@@ -22,8 +22,8 @@ void Steward::say_hello(Instant now) { append_hello(now); }
 
 // --- The log comes back ------------------------------------------------------------------------
 
-void Steward::deliver(model::Offset first, const model::RecordBatch& records,
-                      model::Offset durable, Instant now) {
+void Steward::deliver(model::Offset first, const model::RecordBatch& records, model::Offset durable,
+                      Instant now) {
   std::vector<model::PollId> changed;
   durable_ = std::max(durable_, durable);
   auto offset = first;

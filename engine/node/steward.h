@@ -128,8 +128,8 @@ class Steward {
   model::RecordBatch outgoing_;
   std::vector<std::uint64_t> outgoing_counters_;
   bool serving_ = false;
-  model::Instant hello_at_;                      // when HELLO was appended last
-  std::map<std::uint64_t, OwnChange> changes_;   // ours, by counter, appended and not applied
+  model::Instant hello_at_;                     // when HELLO was appended last
+  std::map<std::uint64_t, OwnChange> changes_;  // ours, by counter, appended and not applied
   std::map<model::PollId, Settling> settling_;
   // Opened or closed by the clock, and not applied yet: when that was appended.
   std::map<model::PollId, model::Instant> on_its_way_;

@@ -45,8 +45,8 @@ struct EmbeddedLogFamilies {
   explicit EmbeddedLogFamilies(prometheus::Registry& registry)
       : groups(add_gauge(registry, "veche_log_groups", "Synced groups since the start")),
         records(add_gauge(registry, "veche_log_records", "Records in those groups")),
-        sync_seconds(add_gauge(registry, "veche_log_sync_seconds",
-                               "Time spent in their synced writes")) {}
+        sync_seconds(
+            add_gauge(registry, "veche_log_sync_seconds", "Time spent in their synced writes")) {}
 
   void set(const EmbeddedLogFacts& facts) {
     groups.Set(facts.groups);
@@ -68,8 +68,10 @@ struct KafkaLogFamilies {
   explicit KafkaLogFamilies(prometheus::Registry& registry)
       : reachable(add_gauge(registry, "veche_kafka_reachable",
                             "1 when the leaders of all partitions answered of late")),
-        produced(add_gauge(registry, "veche_kafka_produced_records", "Records produced since the start")),
-        acknowledged(add_gauge(registry, "veche_kafka_acknowledged_records", "Of those, acknowledged")),
+        produced(add_gauge(registry, "veche_kafka_produced_records",
+                           "Records produced since the start")),
+        acknowledged(
+            add_gauge(registry, "veche_kafka_acknowledged_records", "Of those, acknowledged")),
         produce_errors(add_gauge(registry, "veche_kafka_produce_errors",
                                  "Records given up: what became of them is unknown")),
         consume_errors(add_gauge(registry, "veche_kafka_consume_errors",
@@ -79,9 +81,10 @@ struct KafkaLogFamilies {
         acknowledge_seconds(add_seconds(registry, "veche_kafka_acknowledge_seconds",
                                         "From produce to acknowledgement, of the newest record of "
                                         "each group")),
-        round_trip_seconds(add_seconds(registry, "veche_kafka_round_trip_seconds",
-                                       "From produce until acknowledged and read again, of the newest "
-                                       "record of each group")) {}
+        round_trip_seconds(
+            add_seconds(registry, "veche_kafka_round_trip_seconds",
+                        "From produce until acknowledged and read again, of the newest "
+                        "record of each group")) {}
 
   void set(const KafkaLogFacts& facts) {
     reachable.Set(facts.reachable ? 1 : 0);
@@ -145,17 +148,20 @@ struct Metrics::Families {
                             .Help("Open connections of each HTTP thread")
                             .Register(registry);
     ready = &add_gauge(registry, "veche_ready", "1 when requests should come to this node");
-    invalid = &add_gauge(registry, "veche_invalid_records", "Records in the log that were not ours");
+    invalid =
+        &add_gauge(registry, "veche_invalid_records", "Records in the log that were not ours");
     duplicates = &add_gauge(registry, "veche_duplicate_ballots",
                             "Ballots in the log of voters counted before");
     applied = &prometheus::BuildGauge()
                    .Name("veche_applied_offset")
                    .Help("The offset behind the last applied record of each partition")
                    .Register(registry);
-    lag = &prometheus::BuildGauge()
-               .Name("veche_log_lag_records")
-               .Help("Records of each partition that the log was seen to hold and that are not applied")
-               .Register(registry);
+    lag =
+        &prometheus::BuildGauge()
+             .Name("veche_log_lag_records")
+             .Help(
+                 "Records of each partition that the log was seen to hold and that are not applied")
+             .Register(registry);
   }
 };
 

@@ -182,6 +182,8 @@ Connection::Connection(Load& load, std::size_t number)
 
 Task Connection::run() {
   for (auto call = load_.next(number_); call; call = load_.next(number_)) {
+    if (call->planned && *call->planned > Clock::now())
+      co_await Sleep(pause_, *call->planned - Clock::now());
     while (true) {
       co_await send_until_answered(*call);
       if (loss_ != Loss::none) {
@@ -222,7 +224,7 @@ Task Connection::exchange(const Call& call) {
     if (!error_) socket_.set_option(Tcp::no_delay(true), ignored);
     load_.report.connections += error_ ? 0 : 1;
   }
-  const auto sent_at = Clock::now();
+  const auto sent_at = call.planned.value_or(Clock::now());
   if (loss_ == Loss::none) {
     out_.clear();
     append_call(call, load_.site, out_);

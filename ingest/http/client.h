@@ -22,6 +22,8 @@ struct Call {
   // Besides Host and Content-Length, which are written from the rest.
   std::vector<std::pair<std::string, std::string>> headers = {};
   std::string body = {};
+  // In a load: not sent before, and its latency counts from then, however late it is sent.
+  std::optional<std::chrono::steady_clock::time_point> planned = {};
 };
 
 struct Answer {
@@ -30,7 +32,7 @@ struct Answer {
   std::string etag = {};
   std::optional<std::chrono::seconds> retry_after = {};
   std::string body = {};
-  std::chrono::nanoseconds latency{};  // from the first byte sent to the last received
+  std::chrono::nanoseconds latency{};  // from the first byte sent, or planned, to the last received
 };
 
 // One call on a connection of its own; blocks. `url` is "http://host:port". A fault says what to

@@ -30,9 +30,10 @@ bool is_broker(std::string_view text) {
 
 Result<KafkaAddress> KafkaAddress::parse(std::string_view text) {
   const auto refuse = [&](std::string_view why) {
-    return Fault{fmt::format("'{}' is no address of a log: {}. It is kafka://HOST:PORT[,HOST:PORT]"
-                             "/NAME",
-                             text, why)};
+    return Fault{
+        fmt::format("'{}' is no address of a log: {}. It is kafka://HOST:PORT[,HOST:PORT]"
+                    "/NAME",
+                    text, why)};
   };
   if (!text.starts_with(kScheme)) return refuse("it does not begin with kafka://");
   auto rest = text.substr(kScheme.size());
@@ -54,10 +55,9 @@ Result<KafkaAddress> KafkaAddress::parse(std::string_view text) {
 }
 
 Result<void> check_property(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kOpen{"security.",       "sasl.",
-                                                  "ssl.",            "enable.ssl.",
-                                                  "broker.address.", "client.dns.lookup",
-                                                  "socket.keepalive."};
+  constexpr std::array<std::string_view, 7> kOpen{
+      "security.",        "sasl.", "ssl.", "enable.ssl.", "broker.address.", "client.dns.lookup",
+      "socket.keepalive."};
   const bool open = std::any_of(kOpen.begin(), kOpen.end(),
                                 [&](auto beginning) { return name.starts_with(beginning); });
   if (open) return {};

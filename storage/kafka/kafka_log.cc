@@ -62,9 +62,7 @@ bool is_hopeless(int error) {
   return std::find(kHopeless.begin(), kHopeless.end(), error) != kHopeless.end();
 }
 
-const char* text_of(int error) {
-  return rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error));
-}
+const char* text_of(int error) { return rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)); }
 
 }  // namespace
 
@@ -78,7 +76,7 @@ struct KafkaLog::Stream {
 
   const PartitionId id;
   const TopicHandle to, from;
-  const std::int32_t number;  // within the topic
+  const std::int32_t number;                // within the topic
   std::atomic<std::uint64_t> read_next{0};  // for the probe thread
 
   // Of the event thread.
@@ -247,12 +245,13 @@ void KafkaLog::on_report(const void* report) {
   }
   ++acknowledged_;
   const bool is_control = message.rkt == streams_.back()->to.get();
-  auto& to = is_control ? *streams_.back() : stream({static_cast<std::uint16_t>(message.partition)});
+  auto& to =
+      is_control ? *streams_.back() : stream({static_cast<std::uint16_t>(message.partition)});
   if (!to.sink || message.offset < 0) return;
-  const Proof::Acknowledged acknowledged{{static_cast<std::uint64_t>(message.offset)},
-                                         reinterpret_cast<std::uint64_t>(message._private),
-                                         Clock::now() - std::chrono::microseconds(
-                                                            rd_kafka_message_latency(&message))};
+  const Proof::Acknowledged acknowledged{
+      {static_cast<std::uint64_t>(message.offset)},
+      reinterpret_cast<std::uint64_t>(message._private),
+      Clock::now() - std::chrono::microseconds(rd_kafka_message_latency(&message))};
   if (!to.proof.acknowledged(acknowledged))
     fail(KafkaFailure::log_changed,
          fmt::format("{}: another record is at offset {} than the one that was acknowledged there",
@@ -293,8 +292,8 @@ void KafkaLog::begin_to_read() {
     if (rd_kafka_consume_start_queue(reading.from.get(), reading.number,
                                      static_cast<std::int64_t>(first.value),
                                      kafka_->records.get()) != 0)
-      fail(KafkaFailure::unreadable, fmt::format("{} cannot be read: {}", reading.name(),
-                                                 text_of(rd_kafka_last_error())));
+      fail(KafkaFailure::unreadable,
+           fmt::format("{} cannot be read: {}", reading.name(), text_of(rd_kafka_last_error())));
   }
 }
 
@@ -315,9 +314,8 @@ void KafkaLog::on_message(const void* read) {
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR)
     return on_read_error(message.err,
                          !message.rkt || message.partition < 0 ? nullptr
-                         : is_control
-                             ? streams_.back().get()
-                             : &stream({static_cast<std::uint16_t>(message.partition)}));
+                         : is_control                          ? streams_.back().get()
+                                      : &stream({static_cast<std::uint16_t>(message.partition)}));
   auto& from =
       is_control ? *streams_.back() : stream({static_cast<std::uint16_t>(message.partition)});
   const Offset offset{static_cast<std::uint64_t>(message.offset)};
@@ -330,9 +328,10 @@ void KafkaLog::on_message(const void* read) {
                             from.name(), offset.value, from.proof.next().value));
   const std::string_view record(static_cast<const char*>(message.payload), message.len);
   if (!from.proof.read(model::fingerprint(record)))
-    return fail(KafkaFailure::log_changed,
-                fmt::format("{}: the record at offset {} is not the one that was acknowledged there",
-                            from.name(), offset.value));
+    return fail(
+        KafkaFailure::log_changed,
+        fmt::format("{}: the record at offset {} is not the one that was acknowledged there",
+                    from.name(), offset.value));
   from.arriving.push(record);
 }
 
@@ -343,8 +342,7 @@ void KafkaLog::on_read_error(int error, const Stream* from) {
     return fail(KafkaFailure::log_changed,
                 fmt::format("{} has no record at offset {} any more: the topic was cut, or made "
                             "anew, or its retention has deleted records",
-                            from ? from->name() : "a topic",
-                            from ? from->proof.next().value : 0));
+                            from ? from->name() : "a topic", from ? from->proof.next().value : 0));
   if (!is_hopeless(error)) return;
   const std::lock_guard lock(mutex_);
   refusal_ = fmt::format("Kafka does not let this node read {}: {}",
@@ -403,8 +401,7 @@ void KafkaLog::probe() {
 
 // True: the leader of every partition has answered.
 bool KafkaLog::ask_ends() {
-  const PartitionList asked(
-      rd_kafka_topic_partition_list_new(static_cast<int>(streams_.size())));
+  const PartitionList asked(rd_kafka_topic_partition_list_new(static_cast<int>(streams_.size())));
   std::vector<std::uint64_t> read_before;
   for (const auto& each : streams_) {
     rd_kafka_topic_partition_list_add(asked.get(), rd_kafka_topic_name(each->to.get()),
@@ -460,7 +457,8 @@ std::string KafkaLog::trouble() const {
 }
 
 KafkaLog::Stats KafkaLog::stats() const {
-  Stats stats{produced_, acknowledged_, produce_errors_, consume_errors_, in_flight_records_, false};
+  Stats stats{produced_,       acknowledged_,      produce_errors_,
+              consume_errors_, in_flight_records_, false};
   const std::lock_guard lock(mutex_);
   stats.reachable = Clock::now() - last_contact_ <= limits::kKafkaUnreachable;
   return stats;

@@ -16,9 +16,8 @@ Result<std::unique_ptr<KafkaLogReader>> KafkaLogReader::open(KafkaSource source)
   if (!genesis) return genesis.error();
   auto reader = TopicReader::make(source);
   if (!reader) return reader.error();
-  return std::unique_ptr<KafkaLogReader>(
-      new KafkaLogReader(std::move(source), *genesis,
-                         std::make_unique<TopicReader>(*std::move(reader))));
+  return std::unique_ptr<KafkaLogReader>(new KafkaLogReader(
+      std::move(source), *genesis, std::make_unique<TopicReader>(*std::move(reader))));
 }
 
 KafkaLogReader::KafkaLogReader(KafkaSource source, Genesis genesis,
@@ -60,8 +59,8 @@ Result<void> KafkaLogReader::for_each(PartitionId partition, Offset from, Offset
 
 Fault KafkaLogReader::fault(PartitionId partition, std::string_view what, Offset at) const {
   const auto [topic, number] = place_of(source_.address, partition);
-  return Fault{fmt::format("partition {} of the topic {} {} at offset {}", number, topic, what,
-                           at.value)};
+  return Fault{
+      fmt::format("partition {} of the topic {} {} at offset {}", number, topic, what, at.value)};
 }
 
 }  // namespace veche::storage

@@ -88,10 +88,11 @@ Result<model::Offset> TopicReader::end(model::PartitionId partition) const {
     return Fault{fmt::format("the end of partition {} of the topic {} cannot be asked for: {}",
                              number, name, rd_kafka_err2str(error))};
   if (low > 0)
-    return Fault{fmt::format("partition {} of the topic {} begins at offset {}: its first records "
-                             "were deleted. A log must be whole: restore it from a copy, and set "
-                             "retention.ms=-1 and retention.bytes=-1",
-                             number, name, low)};
+    return Fault{
+        fmt::format("partition {} of the topic {} begins at offset {}: its first records "
+                    "were deleted. A log must be whole: restore it from a copy, and set "
+                    "retention.ms=-1 and retention.bytes=-1",
+                    number, name, low)};
   return model::Offset{static_cast<std::uint64_t>(high)};
 }
 
@@ -115,9 +116,9 @@ Result<std::vector<std::optional<std::string>>> read_first_records(
     if (!message)
       return Fault{fmt::format("the first records of {} do not come: no broker answers",
                                source.address.str())};
-    const auto which = std::find(partitions.begin(), partitions.end(),
-                                 reader->partition_of(*message)) -
-                       partitions.begin();
+    const auto which =
+        std::find(partitions.begin(), partitions.end(), reader->partition_of(*message)) -
+        partitions.begin();
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR || message->offset != 0) continue;
     auto& record = first[static_cast<std::size_t>(which)];
     missing -= !record;

@@ -49,15 +49,15 @@ Result<std::optional<TopicShape>> shape_of(const KafkaSource& source, const Clie
                                            const std::string& name) {
   const auto topic = client.topic(name);
   const rd_kafka_metadata_t* raw = nullptr;
-  const auto error = rd_kafka_metadata(client.get(), 0, topic.get(), &raw,
-                                       to_ms(limits::kKafkaStartDeadline));
+  const auto error =
+      rd_kafka_metadata(client.get(), 0, topic.get(), &raw, to_ms(limits::kKafkaStartDeadline));
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return unanswered(source, client);
   const std::unique_ptr<const rd_kafka_metadata_t, Destroys<rd_kafka_metadata_destroy>> all(raw);
   const auto& found = all->topics[0];
   if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return std::optional<TopicShape>();
   if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR && found.partition_cnt == 0)
-    return Fault{fmt::format("the topic {} cannot be looked at: {}", name,
-                             rd_kafka_err2str(found.err))};
+    return Fault{
+        fmt::format("the topic {} cannot be looked at: {}", name, rd_kafka_err2str(found.err))};
   TopicShape shape{static_cast<std::uint16_t>(found.partition_cnt), 0xFFFF};
   for (int p = 0; p < found.partition_cnt; ++p)
     shape.replicas =
@@ -71,9 +71,10 @@ Result<TopicShape> existing(const KafkaSource& source, const Client& client,
   auto shape = shape_of(source, client, name);
   if (!shape) return shape.error();
   if (*shape) return **shape;
-  return Fault{fmt::format("there is no topic {} at {}: make it with `veche topic create --log {} "
-                           "--voter-secret FILE`",
-                           name, source.address.brokers, source.address.str())};
+  return Fault{
+      fmt::format("there is no topic {} at {}: make it with `veche topic create --log {} "
+                  "--voter-secret FILE`",
+                  name, source.address.brokers, source.address.str())};
 }
 
 EventHandle ask(const Client& client, const std::function<void(rd_kafka_queue_t*)>& question) {
@@ -156,8 +157,8 @@ void judge(const std::string& topic, const TopicShape& shape, const Values& valu
            std::vector<std::string>& unsafe) {
   const auto tell = [&](std::string_view setting, std::string_view is, std::string_view wanted,
                         std::string_view otherwise) {
-    unsafe.push_back(fmt::format("{}: {}={}, must be {}: {}", topic, setting, is, wanted,
-                                 otherwise));
+    unsafe.push_back(
+        fmt::format("{}: {}={}, must be {}: {}", topic, setting, is, wanted, otherwise));
   };
   for (const auto& [setting, value, otherwise] : kNeeded)
     if (const auto found = values.find(setting); found != values.end() && found->second != value)
@@ -170,25 +171,25 @@ void judge(const std::string& topic, const TopicShape& shape, const Values& valu
     tell("min.insync.replicas", std::to_string(in_sync), "2",
          "a ballot is acknowledged that one machine alone has");
   if (in_sync > shape.replicas)
-    tell("min.insync.replicas", std::to_string(in_sync),
-         fmt::format("at most {}", shape.replicas), "there are no more replicas");
+    tell("min.insync.replicas", std::to_string(in_sync), fmt::format("at most {}", shape.replicas),
+         "there are no more replicas");
 }
 
 // --- Making ------------------------------------------------------------------------------------
 
 using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Destroys<rd_kafka_NewTopic_destroy>>;
 
-NewTopic describe_topic(const std::string& name, std::uint16_t partitions, const NewTopics& wanted) {
+NewTopic describe_topic(const std::string& name, std::uint16_t partitions,
+                        const NewTopics& wanted) {
   char error[256] = {};
-  NewTopic topic(rd_kafka_NewTopic_new(name.c_str(), partitions, wanted.replicas, error,
-                                       sizeof error));
+  NewTopic topic(
+      rd_kafka_NewTopic_new(name.c_str(), partitions, wanted.replicas, error, sizeof error));
   VECHE_ASSERT(topic, "a topic's name and numbers were checked before");
   for (const auto& [setting, value, otherwise] : kNeeded)
     rd_kafka_NewTopic_set_config(topic.get(), setting, value);
   rd_kafka_NewTopic_set_config(topic.get(), "max.message.bytes",
                                std::to_string(kLeastMessageBytes).c_str());
-  rd_kafka_NewTopic_set_config(topic.get(), "min.insync.replicas",
-                               wanted.replicas > 1 ? "2" : "1");
+  rd_kafka_NewTopic_set_config(topic.get(), "min.insync.replicas", wanted.replicas > 1 ? "2" : "1");
   if (wanted.sync_each) rd_kafka_NewTopic_set_config(topic.get(), "flush.messages", "1");
   return topic;
 }
@@ -214,8 +215,8 @@ Result<void> create_missing(const KafkaSource& source, const Client& client,
     return Fault{fmt::format("the topics {} cannot be made: {}", join(address),
                              rd_kafka_event_error_string(event.get()))};
   std::size_t count = 0;
-  const auto* const* made = rd_kafka_CreateTopics_result_topics(
-      rd_kafka_event_CreateTopics_result(event.get()), &count);
+  const auto* const* made =
+      rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto error = rd_kafka_topic_result_error(made[i]);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
@@ -239,11 +240,10 @@ Result<void> await_topic(const KafkaSource& source, const Client& client, const 
 
 Result<void> write_genesis(const KafkaSource& source, model::PartitionId partition,
                            const Genesis& genesis) {
-  auto producer = Client::make(RD_KAFKA_PRODUCER, source,
-                               {{"acks", "all"},
-                                {"message.timeout.ms",
-                                 std::to_string(to_ms(limits::kKafkaStartDeadline))}},
-                               RD_KAFKA_EVENT_DR);
+  auto producer = Client::make(
+      RD_KAFKA_PRODUCER, source,
+      {{"acks", "all"}, {"message.timeout.ms", std::to_string(to_ms(limits::kKafkaStartDeadline))}},
+      RD_KAFKA_EVENT_DR);
   if (!producer) return producer.error();
   const auto [topic, number] = place_of(source.address, partition);
   const auto bytes = serialize(genesis);
@@ -261,8 +261,8 @@ Result<void> write_genesis(const KafkaSource& source, model::PartitionId partiti
     error = report ? report->err : RD_KAFKA_RESP_ERR__TIMED_OUT;
   }
   if (!error) return {};
-  return Fault{fmt::format("GENESIS cannot be written into {} of {}: {}. Run it again",
-                           number, topic, rd_kafka_err2str(error))};
+  return Fault{fmt::format("GENESIS cannot be written into {} of {}: {}. Run it again", number,
+                           topic, rd_kafka_err2str(error))};
 }
 
 }  // namespace
@@ -290,8 +290,8 @@ Result<TopicsReport> inspect_topics(const KafkaSource& source) {
     judge(name, *shape, *values, report.unsafe);
     report.partitions = shape->partitions;
     report.replicas = std::min(report.replicas, shape->replicas);
-    in_sync = std::min(in_sync,
-                       static_cast<std::uint16_t>(number(*values, "min.insync.replicas", 1)));
+    in_sync =
+        std::min(in_sync, static_cast<std::uint16_t>(number(*values, "min.insync.replicas", 1)));
     sync_each &= number(*values, "flush.messages", 0) == 1;
   }
   report.survives = survives(report.replicas, in_sync, sync_each);
@@ -321,22 +321,25 @@ Result<Genesis> read_topics_genesis(const KafkaSource& source) {
           "new topics, or give this one up",
           topic, shape->partitions, all->partitions)};
     if (!(*first)[i])
-      return Fault{fmt::format("{} is empty: `veche topic create --log {}` was not run to its end; "
-                               "run it again",
-                               where, source.address.str())};
+      return Fault{
+          fmt::format("{} is empty: `veche topic create --log {}` was not run to its end; "
+                      "run it again",
+                      where, source.address.str())};
     const auto genesis = read_genesis(*(*first)[i], where);
     if (!genesis) return genesis.error();
     if (all && !(*all == *genesis))
-      return Fault{fmt::format("{} belongs to another log than the topic {}: the topics were not "
-                               "made together, or one of them was made anew. Give --log the name "
-                               "of the right ones",
-                               where, source.address.control_topic())};
+      return Fault{
+          fmt::format("{} belongs to another log than the topic {}: the topics were not "
+                      "made together, or one of them was made anew. Give --log the name "
+                      "of the right ones",
+                      where, source.address.control_topic())};
     all = *genesis;
   }
   if (all->partitions != shape->partitions)
-    return Fault{fmt::format("the topic {} has {} partitions, and the log was made with {}: it is "
-                             "not the topic that the log was made with",
-                             source.address.ballots_topic(), shape->partitions, all->partitions)};
+    return Fault{
+        fmt::format("the topic {} has {} partitions, and the log was made with {}: it is "
+                    "not the topic that the log was made with",
+                    source.address.ballots_topic(), shape->partitions, all->partitions)};
   return *all;
 }
 
@@ -350,10 +353,10 @@ Result<Genesis> create_topics(const KafkaSource& source, const NewTopics& topics
   const auto shape = existing(source, *client, source.address.ballots_topic());
   if (!shape) return shape.error();
   if (shape->partitions != topics.partitions)
-    return Fault{fmt::format("the topic {} is there, with {} partitions: give --partitions {}, or "
-                             "another name",
-                             source.address.ballots_topic(), shape->partitions,
-                             shape->partitions)};
+    return Fault{
+        fmt::format("the topic {} is there, with {} partitions: give --partitions {}, or "
+                    "another name",
+                    source.address.ballots_topic(), shape->partitions, shape->partitions)};
   auto genesis = make_genesis(topics.partitions, topics.secret_check);
   std::vector<model::PartitionId> partitions{model::kControl};
   for (std::uint16_t p = 0; p < topics.partitions; ++p) partitions.push_back({p});

@@ -53,19 +53,21 @@ std::unique_ptr<rocksdb::Iterator> iterate(rocksdb::DB& db) {
 
 }  // namespace
 
-Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open(const std::filesystem::path& folder) {
+Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open(
+    const std::filesystem::path& folder) {
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(reader_options(), folder.string(), &raw);
   if (!status.ok())
     return Fault{
         fmt::format("the log in {} cannot be read: {}", folder.string(), status.ToString())};
-  std::unique_ptr<EmbeddedLogReader> reader(new EmbeddedLogReader(folder, std::unique_ptr<rocksdb::DB>(raw)));
+  std::unique_ptr<EmbeddedLogReader> reader(
+      new EmbeddedLogReader(folder, std::unique_ptr<rocksdb::DB>(raw)));
   if (auto read = reader->read_first(); !read) return read.error();
   return reader;
 }
 
-Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open_live(const std::filesystem::path& folder,
-                                                        const std::filesystem::path& scratch) {
+Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open_live(
+    const std::filesystem::path& folder, const std::filesystem::path& scratch) {
   rocksdb::DB* raw = nullptr;
   const auto status =
       rocksdb::DB::OpenAsSecondary(reader_options(), folder.string(), scratch.string(), &raw);
@@ -104,7 +106,7 @@ Result<Offset> EmbeddedLogReader::end(PartitionId partition) const {
 }
 
 Result<void> EmbeddedLogReader::for_each(PartitionId partition, Offset from, Offset to,
-                                 const Take& take) const {
+                                         const Take& take) const {
   const auto at = iterate(*db_);
   auto next = from;
   for (at->SeekForPrev(group_key(partition, from)); next < to && belongs_to(*at, partition);

@@ -40,21 +40,21 @@ TEST_P(ClockTest, IsJudgedByTheOthers) {
 INSTANTIATE_TEST_SUITE_P(
     Rules, ClockTest,
     testing::Values(
-        Row{"alone", {}, false},                                                             //
-        Row{"one that never spoke", {{true, {}}}, false},                                    //
-        Row{"just within", {{true, {2s}}, {true, {-2s}}}, false},                            //
-        Row{"ahead of the one elder", {{true, {2'001ms}}}, true},                            //
-        Row{"behind the one elder", {{true, {-2'001ms}}}, true},                             //
-        Row{"a newcomer differs", {{false, {9s}}}, false},                                   //
-        Row{"two newcomers differ", {{false, {9s}}, {false, {9s}}}, true},                   //
-        Row{"one of two elders differs", {{true, {9s}}, {true, {0s}}}, false},               //
-        Row{"both elders differ", {{true, {9s}}, {true, {9s}}}, true},                       //
+        Row{"alone", {}, false},                                                //
+        Row{"one that never spoke", {{true, {}}}, false},                       //
+        Row{"just within", {{true, {2s}}, {true, {-2s}}}, false},               //
+        Row{"ahead of the one elder", {{true, {2'001ms}}}, true},               //
+        Row{"behind the one elder", {{true, {-2'001ms}}}, true},                //
+        Row{"a newcomer differs", {{false, {9s}}}, false},                      //
+        Row{"two newcomers differ", {{false, {9s}}, {false, {9s}}}, true},      //
+        Row{"one of two elders differs", {{true, {9s}}, {true, {0s}}}, false},  //
+        Row{"both elders differ", {{true, {9s}}, {true, {9s}}}, true},          //
         Row{"two against two, an elder differs", {{true, {9s}}, {false, {9s}}, {true, {0s}}}, true},
         Row{"two against two, newcomers differ",
             {{false, {9s}}, {false, {9s}}, {true, {0s}}},
             false},
-        Row{"a late tail behind a good one", {{true, {10ms, 9s}}}, false},                   //
-        Row{"two late tails", {{true, {10ms, 9s, 9s}}}, true},                               //
+        Row{"a late tail behind a good one", {{true, {10ms, 9s}}}, false},  //
+        Row{"two late tails", {{true, {10ms, 9s, 9s}}}, true},              //
         Row{"behind, though the tail before was good", {{true, {10ms, -9s}}}, true}),
     [](const auto& row) {
       std::string name = row.param.what;

@@ -108,7 +108,8 @@ class NodeLog final : public model::Log {
 class SimNode final : node::ShardEvents, node::StewardEvents {
  public:
   SimNode(SharedLog& shared, std::vector<samples::MemoryDisk>& disks, std::uint64_t boot,
-          std::uint64_t node_id, const bool& refusing, std::vector<std::string>& broken, Instant now)
+          std::uint64_t node_id, const bool& refusing, std::vector<std::string>& broken,
+          Instant now)
       : log(shared, refusing),
         steward(log, model::RecordWriter(samples::boot(boot), 0), samples::boot(node_id), *this),
         now_(now),
@@ -172,7 +173,9 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
     mail[0].push_back(
         [this, partition, poll, closed] { steward.settled(partition, poll, closed); });
   }
-  void fatal(PartitionId, node::StopReason, const std::string& why) override { broken_.push_back("fatal: " + why); }
+  void fatal(PartitionId, node::StopReason, const std::string& why) override {
+    broken_.push_back("fatal: " + why);
+  }
   void directory_changed(std::shared_ptr<const model::Directory> now_holds,
                          const std::vector<model::PollId>& changed) override {
     directory = now_holds;

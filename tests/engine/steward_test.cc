@@ -398,8 +398,8 @@ TEST_F(ShardTest, ThatBeganAtACheckpointStopsAtATailThatDiffersAlsoBeforeItServe
   const auto next = restarted.positions()[0].second.next;
   ASSERT_GT(next, Offset{0});
   may_stop_ = StopReason::diverged;
-  restarted.deliver(kFirst, next, batch({other.noop({next, samples::bytes16<model::RollingHash>(7)})}),
-                    {}, now_);
+  restarted.deliver(kFirst, next,
+                    batch({other.noop({next, samples::bytes16<model::RollingHash>(7)})}), {}, now_);
 }
 
 TEST_F(ShardTest, SaysHowFreshItsTalliesAre) {

@@ -58,7 +58,8 @@ class EmbeddedLogTest : public testing::Test {
                     PartitionId partition = kFirst) {
     const auto end = log.end(partition).offset.plus(records.size());
     ASSERT_EQ(log.append(partition, batch(records)), AppendStatus::queued);
-    while (log.end(partition).offset < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (log.end(partition).offset < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   std::filesystem::path newest_wal(const char* name) const {
     std::filesystem::path newest;
@@ -200,7 +201,8 @@ TEST_F(EmbeddedLogTest, TakesNothingWhenItsQueueIsFull) {
   EXPECT_LE(taken, 5);
   stuck.release();
   log->close();
-  EXPECT_EQ(log->end(kFirst).offset, (Offset{static_cast<std::uint64_t>(taken)}));  // GENESIS, and no more
+  EXPECT_EQ(log->end(kFirst).offset,
+            (Offset{static_cast<std::uint64_t>(taken)}));  // GENESIS, and no more
 }
 
 TEST_F(EmbeddedLogTest, DoesNotOpenOnADiskThatIsNearlyFull) {

@@ -89,18 +89,18 @@ class Recount(unittest.TestCase):
         lines = [server.line("recounted", sub_of(f"voter-{i}"), "abc"[i % 3], veche.PLACES[i % 8])
                  for i in range(500)]
         self.assertEqual(server.post_batch(lines).json()["accepted"], 500)
-        live = subprocess.run([veche.BINARY, "recount", "--data", server.data, "--server",
-                               server.url], capture_output=True, text=True, timeout=60)
+        live = server.recount("--server", server.url)
         self.assertEqual(live.returncode, 0, live.stdout + live.stderr)
-        held = subprocess.run([veche.BINARY, "recount", "--data", server.data],
-                              capture_output=True, text=True, timeout=60)
+        held = server.recount()
         self.assertEqual(held.returncode, 1)
         self.assertIn(str(server.process.pid), held.stderr)
         self.assertEqual(server.stop(), 0)
-        stopped = subprocess.run([veche.BINARY, "recount", "--data", server.data, "--json"],
-                                 capture_output=True, text=True, timeout=60)
+        stopped = server.recount("--json")
         self.assertEqual(stopped.returncode, 0, stopped.stdout + stopped.stderr)
-        self.assertIn("500", stopped.stdout)
+        report = json.loads(stopped.stdout)
+        self.assertEqual((report["polls"][0]["counted"], report["equal"]), (500, True))
+        self.assertGreater(report["tails"]["compared"], 0)
+        self.assertEqual(report["tails"]["different"], 0)
 
 
 @veche.needs_binary

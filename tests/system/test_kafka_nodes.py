@@ -235,6 +235,7 @@ class NodesDie(unittest.TestCase):
 
 
 @veche.needs_binary
+@unittest.skipIf(veche.SANITIZED, "libfaketime and a sanitizer's run-time both want to come first")
 class Clocks(unittest.TestCase):
     def add_node(self, first, offset):
         node = veche.Server(beside=first)

@@ -1,5 +1,5 @@
 """A real server in a temporary folder, and a plain HTTP client that sends what a test wants sent,
-well formed or not. Standard library only. VECHE_LOG says which log the servers get: embedded, or
+well formed or not. Standard library only. VECHE_TEST_LOG says which log the servers get: embedded, or
 kafka, where each test has topics of its own."""
 
 import atexit
@@ -28,7 +28,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("VECHE", str(REPOSITORY / "build/release/veche"))
 # With a sanitizer a process keeps much more memory than it uses.
 SANITIZED = bool(os.environ.get("VECHE_SANITIZED"))
-KIND_OF_LOG = os.environ.get("VECHE_LOG", "embedded")
+KIND_OF_LOG = os.environ.get("VECHE_TEST_LOG", "embedded")
 SHARED_DATA = pathlib.Path(os.environ.get("VECHE_SHARED", REPOSITORY.parent / "shared/data"))
 CRYPTO_PRELOADED = ctypes.CDLL(None)  # loaded before any fork, so that the child only calls it
 
@@ -354,7 +354,7 @@ class Server:
                 for moment, partition, offset, digest in found if moment == when}
 
     def recount(self, *options):
-        """The product's own recount of a stopped server."""
+        """The product's own recount: of a stopped server, unless the options say otherwise."""
         return subprocess.run([self.binary, "recount", "--data", str(self.data),
                                *self.log.recount_options(), *options],
                               capture_output=True, text=True, timeout=120)

@@ -53,7 +53,8 @@ class RecountTest : public testing::Test {
     const auto log = storage::EmbeddedLog::open(std::move(options)).value();
     const auto end = log->end(partition).offset.plus(records.size());
     ASSERT_EQ(log->append(partition, storage::batch(records)), model::AppendStatus::queued);
-    while (log->end(partition).offset < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (log->end(partition).offset < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 
   // What a node would have counted and checkpointed of the log as it is, or what `tamper` makes

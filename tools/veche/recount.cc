@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "engine/model/limits.h"
-#include "tools/veche/api_client.h"
-#include "tools/veche/command.h"
 #include "storage/kafka/kafka_log_reader.h"
 #include "storage/log/embedded_log_reader.h"
+#include "tools/veche/api_client.h"
+#include "tools/veche/command.h"
 #include "tools/veche/data_folder.h"
 #include "tools/veche/options.h"
 #include "tools/veche/recount_check.h"
@@ -131,7 +131,8 @@ Result<RecountReport> recount_running(const Options& options) {
   }
   const auto scratch = ScratchFolder::make();
   if (!scratch) return scratch.error();
-  const auto log = storage::EmbeddedLogReader::open_live(fs::path(options.data) / "log", scratch->path());
+  const auto log =
+      storage::EmbeddedLogReader::open_live(fs::path(options.data) / "log", scratch->path());
   if (!log) return log.error();
   return recount_results(**log, *live);
 }
@@ -167,9 +168,10 @@ void print_report(const RecountReport& report, double seconds) {
   for (const auto& [id, poll] : report.polls)
     print_differences(id.str() + ": ", poll.comparison.differences);
   if (report.tails_different() > 0)
-    fmt::print("{} of {} tails told of other records than there are: a node was wrong then, or the "
-               "log was cut\n",
-               report.tails_different(), report.tails_compared());
+    fmt::print(
+        "{} of {} tails told of other records than there are: a node was wrong then, or the "
+        "log was cut\n",
+        report.tails_different(), report.tails_compared());
   const auto ballots = report.ballots();
   fmt::print("{} records, {} ballots in {:.2f} s, {:.0f} ballots a second\n", report.records(),
              ballots, seconds, static_cast<double>(ballots) / seconds);
@@ -197,21 +199,26 @@ json::object json_of(const RecountReport& report, double seconds) {
                      {"compared_at", report.partitions[p].compared_at.value},
                      {"log_end", report.partitions[p].log_end.value},
                      {"differences", json_of(report.partitions[p].comparison.differences)}});
-  return {{"records", report.records()}, {"ballots", report.ballots()},
-          {"seconds", seconds},          {"equal", report.whole().differences.empty()},
+  return {{"records", report.records()},
+          {"ballots", report.ballots()},
+          {"seconds", seconds},
+          {"equal", report.whole().differences.empty()},
           {"tails", json::object{{"compared", report.tails_compared()},
                                  {"different", report.tails_different()}}},
-          {"polls", std::move(polls)},   {"partitions", std::move(partitions)}};
+          {"polls", std::move(polls)},
+          {"partitions", std::move(partitions)}};
 }
 
 Result<Exit> recount(const Options& options) {
   if (options.log.empty() && !fs::exists(fs::path(options.data) / "log"))
-    return Fault{fmt::format("{} is no data folder of a server: it has no log; give --data, or "
-                             "--log of a log in Kafka",
-                             options.data)};
+    return Fault{
+        fmt::format("{} is no data folder of a server: it has no log; give --data, or "
+                    "--log of a log in Kafka",
+                    options.data)};
   if (options.server.empty() && !fs::exists(fs::path(options.data) / "index"))
-    return Fault{"there is nothing to compare with: give --data of a stopped node, or --server of "
-                 "one that runs"};
+    return Fault{
+        "there is nothing to compare with: give --data of a stopped node, or --server of "
+        "one that runs"};
   const auto begin = std::chrono::steady_clock::now();
   const auto report = options.server.empty() ? recount_stopped(options) : recount_running(options);
   if (!report) return report.error();

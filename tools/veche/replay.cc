@@ -315,9 +315,18 @@ void add_replay(CLI::App& app) {
       command.add_option("--connections", options->way.connections, "Single ballots at once")
           ->capture_default_str()
           ->check(CLI::Range(1, 4'096));
-  command.add_option("--batch", options->way.batch_lines, "Lines of a gateway's batch; 4 at once")
-      ->excludes(connections)
-      ->check(CLI::Range(std::size_t{1}, limits::kBatchLines));
+  auto* batch =
+      command
+          .add_option("--batch", options->way.batch_lines, "Lines of a gateway's batch; 4 at once")
+          ->excludes(connections)
+          ->check(CLI::Range(std::size_t{1}, limits::kBatchLines));
+  command
+      .add_option(
+          "--rate", options->way.rate,
+          "Single ballots a second, each at its planned time, from which its latency counts; "
+          "needs enough --connections")
+      ->excludes(batch)
+      ->check(CLI::Range(1, 1'000'000));
   command
       .add_option("--patience", options->patience_seconds,
                   "Seconds to try again while no server answers")

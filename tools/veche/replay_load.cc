@@ -106,7 +106,8 @@ class SingleSender final : public Sender {
                const std::vector<ReplayBallot>& ballots, const ReplayWay& way)
       : Sender(client, poll, ballots, way),
         target_(fmt::format("/v1/polls/{}/ballots", poll.view())),
-        in_work_(way.connections) {}
+        in_work_(way.connections),
+        begin_(Clock::now()) {}
 
  private:
   std::optional<http::Call> next(std::size_t connection) override {
@@ -118,7 +119,14 @@ class SingleSender final : public Sender {
         .method = "POST",
         .target = target_,
         .headers = {{"Authorization", bearer(ballot)}, {"Content-Type", "application/json"}},
-        .body = "{\"answers\":" + ballot.answers + "}"};
+        .body = "{\"answers\":" + ballot.answers + "}",
+        .planned = planned(work.ballots.front())};
+  }
+
+  // When the ballot's turn is; the latency counts from then, so that a slow server is not spared.
+  std::optional<Clock::time_point> planned(std::size_t number) const {
+    if (way_.rate == 0) return std::nullopt;
+    return begin_ + std::chrono::nanoseconds(std::chrono::seconds(1)) * number / way_.rate;
   }
 
   http::Verdict hear(std::size_t connection, http::Call& call,
@@ -144,6 +152,7 @@ class SingleSender final : public Sender {
 
   const std::string target_;
   std::vector<InWork> in_work_;
+  const Clock::time_point begin_;
 };
 
 // --- Gateway -----------------------------------------------------------------------------------

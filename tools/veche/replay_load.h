@@ -24,6 +24,7 @@ struct ReplayBallot {
 struct ReplayWay {
   std::size_t connections = 64;
   std::size_t batch_lines = 0;  // of each batch; 0: single ballots
+  std::uint32_t rate = 0;       // single ballots a second, at planned times; 0: as fast as it goes
   // For how long a ballot is sent again while no server answers, or answers "not now".
   std::chrono::seconds patience{60};
 };

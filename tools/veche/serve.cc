@@ -182,9 +182,10 @@ class Service {
       for (const auto& unsafe : topics->unsafe) fmt::print(stderr, "veche: UNSAFE: {}\n", unsafe);
       return {};
     }
-    return Fault{fmt::format("a setting of the topics is unsafe: {}. Change it, or accept the risk "
-                             "with --allow-unsafe-topic",
-                             fmt::join(topics->unsafe, "; "))};
+    return Fault{
+        fmt::format("a setting of the topics is unsafe: {}. Change it, or accept the risk "
+                    "with --allow-unsafe-topic",
+                    fmt::join(topics->unsafe, "; "))};
   }
 
   // The log is the truth whatever happened to it; what was made from what it held before is not.
@@ -316,8 +317,8 @@ class Service {
     facts.invalid_records = static_cast<double>(status.invalid);
     facts.duplicate_ballots = static_cast<double>(status.duplicates);
     for (const auto& [partition, position] : status.positions)
-      facts.partitions.push_back({node::name_of(partition), position.next.value,
-                                  log_->end(partition).offset.value});
+      facts.partitions.push_back(
+          {node::name_of(partition), position.next.value, log_->end(partition).offset.value});
     if (embedded_) {
       const auto log = embedded_->stats();
       facts.embedded = {{static_cast<double>(log.groups), static_cast<double>(log.records),
@@ -327,8 +328,7 @@ class Service {
       facts.kafka = {{log.reachable, static_cast<double>(log.produced),
                       static_cast<double>(log.acknowledged),
                       static_cast<double>(log.produce_errors),
-                      static_cast<double>(log.consume_errors),
-                      static_cast<double>(log.in_flight)}};
+                      static_cast<double>(log.consume_errors), static_cast<double>(log.in_flight)}};
     }
     return facts;
   }

@@ -32,15 +32,14 @@ Result<storage::KafkaSource> source_of(const Options& options) {
 
 void print_json(const storage::KafkaSource& source, const storage::Genesis& genesis,
                 const storage::TopicsReport& report) {
-  fmt::print("{}\n",
-             json::serialize(json::object{
-                 {"log", source.address.str()},
-                 {"log_id", fmt::format("{:02x}", fmt::join(genesis.log_id.bytes, ""))},
-                 {"partitions", genesis.partitions},
-                 {"replicas", report.replicas},
-                 {"survives", report.survives},
-                 {"safe", report.unsafe.empty()},
-                 {"unsafe", json::array(report.unsafe.begin(), report.unsafe.end())}}));
+  fmt::print("{}\n", json::serialize(json::object{
+                         {"log", source.address.str()},
+                         {"log_id", fmt::format("{:02x}", fmt::join(genesis.log_id.bytes, ""))},
+                         {"partitions", genesis.partitions},
+                         {"replicas", report.replicas},
+                         {"survives", report.survives},
+                         {"safe", report.unsafe.empty()},
+                         {"unsafe", json::array(report.unsafe.begin(), report.unsafe.end())}}));
 }
 
 // What is there now, read back from the brokers.
