@@ -16,6 +16,8 @@ class LogReader {
  public:
   virtual ~LogReader() = default;
 
+  virtual const model::LogId& id() const = 0;
+
   // Of ballots; there is one of control besides.
   virtual std::uint16_t partitions() const = 0;
 

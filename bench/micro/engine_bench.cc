@@ -127,7 +127,7 @@ class MemoryIndex final : public model::Index {
     voters_.insert_or_assign(voter, counted);
   }
   model::PartitionImage load(model::PartitionId partition) override {
-    return {partition, {}, 0, 0, {}};
+    return {partition, {}, {}, 0, 0, {}};
   }
   std::size_t recent() const override { return voters_.size(); }
   bool ready_for_checkpoint() const override { return false; }

@@ -11,7 +11,7 @@ using model::kFaultVariant;
 Partition::Partition(model::PartitionImage image, model::VoterIndex& index)
     : id_(image.partition),
       index_(index),
-      trail_(image.position),
+      trail_(image.position, image.before_last),
       invalid_(image.invalid),
       duplicates_(image.duplicates) {
   for (const auto& poll : image.polls) restore(poll);
@@ -21,7 +21,10 @@ Applied Partition::apply(model::Offset offset, std::string_view bytes) {
   Applied applied;
   applied.offset = offset;
   if (offset < position().next) {
-    applied.effect = Effect::already_applied;
+    // The last one is read again when a node starts: it shows whether this is still the same log.
+    const bool is_last = offset.plus(1) == position().next;
+    applied.effect =
+        is_last && !trail_.ends_with(bytes) ? Effect::diverged : Effect::already_applied;
     return applied;
   }
   if (offset > position().next) {
@@ -153,7 +156,7 @@ PollState* Partition::find(const model::PollId& poll) {
 }
 
 model::PartitionImage Partition::take_image() {
-  model::PartitionImage image{id_, position(), invalid_, duplicates_, {}};
+  model::PartitionImage image{id_, position(), trail_.before(), invalid_, duplicates_, {}};
   for (const auto& poll : polls_) {
     if (!poll->changed_since_image) continue;
     poll->changed_since_image = false;

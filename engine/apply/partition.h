@@ -49,7 +49,8 @@ enum class Effect : std::uint8_t {
   already_applied,
   gap,           // offset above the expected one: the log lost records
   unknown_kind,  // a kind or rules version of a newer program
-  diverged,      // applied as any Tail; its writer had read other records than we did
+  diverged,      // applied as any Tail; its writer had read other records than we did. Or the last
+                 // applied record, read again, is another now
 };
 
 // What one record did. The references are valid until the next apply.

@@ -3,6 +3,7 @@
 // again, or that somebody's index is wrong.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -13,13 +14,29 @@ namespace veche::apply {
 
 class Trail {
  public:
-  // Hashes before the start are not known.
-  explicit Trail(const model::Position& start)
+  // Hashes before the start are not known, but the one before its last record, where `before` is.
+  explicit Trail(const model::Position& start,
+                 const std::optional<model::RollingHash>& before = std::nullopt)
       : position_(start), first_known_(start.next), hashes_(kHistory) {
     hash_at(start.next) = start.hash;
+    if (!before) return;
+    first_known_ = {start.next.value - 1};
+    hash_at(first_known_) = *before;
   }
 
   const model::Position& position() const { return position_; }
+
+  // The hash before the last record, where it is known.
+  std::optional<model::RollingHash> before() const {
+    if (position_.next <= first_known_) return std::nullopt;
+    return hashes_[(position_.next.value - 1) % kHistory];
+  }
+
+  // Whether `record` is the last one that was applied, as far as that is known.
+  bool ends_with(std::string_view record) const {
+    const auto so_far = before();
+    return !so_far || model::roll(*so_far, record) == position_.hash;
+  }
 
   void advance(std::string_view record) {
     position_ = {position_.next.plus(1), model::roll(position_.hash, record)};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,8 +23,9 @@ struct PollImage {
 struct PartitionImage {
   PartitionId partition;
   Position position;
-  std::uint64_t invalid = 0;     // records that were not ours
-  std::uint64_t duplicates = 0;  // ballots of voters who were counted already
+  std::optional<RollingHash> before_last;  // the hash before the last record
+  std::uint64_t invalid = 0;               // records that were not ours
+  std::uint64_t duplicates = 0;            // ballots of voters who were counted already
   std::vector<PollImage> polls;  // when written: those that changed since the last checkpoint
 };
 

@@ -39,6 +39,22 @@ model::Instant wall_clock() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
+// Whether the wall clock went another way than time since it was asked last.
+class ClockStep {
+ public:
+  bool stepped(model::Instant wall, std::chrono::steady_clock::time_point steady) {
+    const auto apart = std::chrono::abs((wall - wall_) - (steady - steady_));
+    const bool is_first = wall_ == model::Instant();
+    wall_ = wall;
+    steady_ = steady;
+    return !is_first && apart > limits::kClockSkew;
+  }
+
+ private:
+  model::Instant wall_;
+  std::chrono::steady_clock::time_point steady_;
+};
+
 struct Node::ShardThread {
   ShardThread(std::vector<model::PartitionId> partitions, Node& node, model::Index& index,
               std::uint8_t lane)
@@ -82,8 +98,9 @@ Result<void> Node::start() {
   steward_mail_.push([this] { steward_.say_hello(wall_clock()); });
   for (auto& shard : shards_) {
     shard->thread = std::thread([this, &shard = *shard] { run_shard(shard); });
+    // The last applied record comes once more: it tells whether the log is still the same.
     for (const auto& [id, position] : shard->shard.positions())
-      log_.consume(id, position.next, shard->sink);
+      log_.consume(id, {position.next.value - (position.next.value > 0)}, shard->sink);
     shard->mailbox.push([&shard = *shard] { shard.shard.say_hello(wall_clock()); });
   }
   return {};
@@ -120,9 +137,11 @@ void Node::run_shard(ShardThread& self) {
 
 void Node::run_steward() {
   auto next_tick = std::chrono::steady_clock::now();
+  ClockStep clock;
   for (bool stop = false; !stop;) {
     auto mail = steward_mail_.take(limits::kStewardTick);
     const auto now = wall_clock();
+    if (clock.stepped(now, std::chrono::steady_clock::now())) steward_.clock_stepped(now);
     for (auto& delivery : mail.deliveries)
       steward_.deliver(delivery.first, delivery.records, delivery.durable, now);
     for (auto& call : mail.calls) call();
@@ -176,9 +195,10 @@ void Node::add_tree(std::string csv, std::string valid_from, std::string by, Cha
   });
 }
 
-void Node::barrier(std::function<void()> done) {
+void Node::barrier(std::function<void(bool passed)> done) {
   steward_mail_.push([this, done = std::move(done)]() mutable {
-    steward_.barrier(std::move(done), wall_clock());
+    steward_.barrier([done = std::move(done)](bool passed, model::Instant) { done(passed); },
+                     wall_clock());
   });
 }
 

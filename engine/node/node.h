@@ -77,7 +77,8 @@ class Node final : private ShardEvents, private StewardEvents {
 
   void change(PollChangeRequest request, ChangeDone done);
   void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done);
-  void barrier(std::function<void()> done);
+  // false: it took longer than kParkDeadline.
+  void barrier(std::function<void(bool passed)> done);
   void collect(const model::PollId& poll, std::function<void(Collected)> done);
   void when_applied(model::PartitionId partition, model::Offset offset,
                     std::function<void(bool)> done);

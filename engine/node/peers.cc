@@ -8,6 +8,7 @@
 namespace veche::node {
 
 void Peers::joined(const model::BootId& peer, const model::BootId& node, bool serving) {
+  if (peers_.contains(peer)) return;  // its HELLO came twice, or it asks for tails
   boost::unordered::erase_if(peers_, [&](const auto& known) { return known.second.node == node; });
   peers_[peer] = {node, !serving, {}, {}};
 }
@@ -17,6 +18,10 @@ void Peers::heard(const model::BootId& peer, std::chrono::milliseconds ahead, mo
   if (found == peers_.end()) return;  // of a node that has started again since
   found->second.before = found->second.last;
   found->second.last = Sample{ahead, now};
+}
+
+void Peers::forget_what_was_heard() {
+  for (auto& [boot, peer] : peers_) peer.last = peer.before = std::nullopt;
 }
 
 bool Peers::clock_is_off(model::Instant now) const {

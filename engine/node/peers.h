@@ -22,6 +22,9 @@ class Peers {
   // A tail of `peer` was applied at `now`; `ahead` is our clock minus the writer's.
   void heard(const model::BootId& peer, std::chrono::milliseconds ahead, model::Instant now);
 
+  // Our clock was set: what was heard before says nothing any more.
+  void forget_what_was_heard();
+
   // Whether our clock is more than kClockSkew from those of the others who spoke of late, and not
   // theirs from ours: the majority is right, and of two halves the one that was there first.
   bool clock_is_off(model::Instant now) const;

@@ -262,14 +262,12 @@ void Shard::on_own_hello(Owned& owned, const model::Position& before, Instant no
 void Shard::stop(Owned& owned, const Applied& applied) {
   stopped_ = true;
   // It may be the other who is wrong, and he must learn of it, too.
-  if (applied.effect == Effect::diverged) {
+  if (applied.effect == Effect::diverged && owned.serving) {
     append_tail(owned, now_);
     log_.append(owned.partition.id(), std::exchange(owned.outgoing, model::RecordBatch()));
   }
   const auto id = owned.partition.id();
-  const auto reason = applied.effect == Effect::gap            ? StopReason::gap
-                      : applied.effect == Effect::unknown_kind ? StopReason::unknown_kind
-                                                               : StopReason::diverged;
+  const auto reason = stop_reason_of(applied.effect);
   events_.fatal(id, reason, describe(reason, id, applied.offset, owned.partition.position().next));
 }
 

@@ -24,6 +24,7 @@ void Steward::say_hello(Instant now) { append_hello(now); }
 
 void Steward::deliver(model::Offset first, const model::RecordBatch& records, model::Offset durable,
                       Instant now) {
+  now_ = now;
   std::vector<model::PollId> changed;
   durable_ = std::max(durable_, durable);
   auto offset = first;
@@ -38,6 +39,7 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, mo
     const bool own = applied.record && applied.record->boot() == writer_.boot().view();
     if (own && !serving_ && applied.record->has_hello()) {
       serving_ = true;
+      asked_at_ = now;
       events_.serving(model::kControl, before);
     }
     on_applied(applied, now);
@@ -54,9 +56,7 @@ void Steward::stop(const ControlApplied& applied, Instant now) {
     append_noop(now);
     flush();
   }
-  const auto reason = applied.effect == ControlEffect::gap            ? StopReason::gap
-                      : applied.effect == ControlEffect::unknown_kind ? StopReason::unknown_kind
-                                                                      : StopReason::diverged;
+  const auto reason = stop_reason_of(applied.effect);
   events_.fatal(model::kControl, reason,
                 describe(reason, model::kControl, applied.offset, control_.position().next));
 }
@@ -70,8 +70,9 @@ void Steward::on_applied(const ControlApplied& applied, Instant now) {
   if (record.boot() != writer_.boot().view()) return;
   if (record.counter() == barrier_counter_) {
     barrier_counter_.reset();
-    for (auto& done : std::exchange(behind_barrier_, {}))
-      when_covered(applied.offset, std::move(done));
+    for (auto& behind : std::exchange(behind_barrier_, {}))
+      when_covered(applied.offset,
+                   [this, done = std::move(behind.done)](bool covered) { done(covered, now_); });
   }
   const auto found = changes_.find(record.counter());
   if (found == changes_.end()) return;
@@ -80,15 +81,20 @@ void Steward::on_applied(const ControlApplied& applied, Instant now) {
   if (record.has_poll_change()) {
     const bool changed = applied.effect == ControlEffect::poll_changed;
     if (changed) expect_settled(applied.poll);
-    return when_covered(applied.offset,
-                        [this, change = record.poll_change(), done = std::move(done), changed] {
-                          on_own_change(change, changed, done);
-                        });
+    return when_covered(applied.offset, [this, change = record.poll_change(),
+                                         done = std::move(done), changed](bool covered) {
+      if (!covered) return done({ChangeOutcome::unknown, nullptr, 0});
+      on_own_change(change, changed, done);
+    });
   }
-  const bool added = applied.effect == ControlEffect::tree_added;
-  const ChangeResult result{added ? ChangeOutcome::done : ChangeOutcome::overtaken, nullptr,
-                            record.territories().version()};
-  when_covered(applied.offset, [done = std::move(done), result] { done(result); });
+  // Its parts may have lost their order on the way: then nobody's tree has come.
+  const auto version = record.territories().version();
+  const auto outcome = applied.effect == ControlEffect::tree_added     ? ChangeOutcome::done
+                       : control_.directory()->trees.size() >= version ? ChangeOutcome::overtaken
+                                                                       : ChangeOutcome::unknown;
+  when_covered(applied.offset, [done = std::move(done), outcome, version](bool covered) {
+    done({covered ? outcome : ChangeOutcome::unknown, nullptr, version});
+  });
 }
 
 // Of another node: what its clock says, and a HELLO is answered at once, so that a node that starts
@@ -109,8 +115,8 @@ void Steward::on_tail(const ControlApplied& applied, const v1::Tail& tail, Insta
     peers_.heard(*peer, now - theirs, now);
 }
 
-void Steward::when_covered(model::Offset at, std::function<void()> tell) {
-  uncovered_.push_back({at.plus(1), std::move(tell)});
+void Steward::when_covered(model::Offset at, std::function<void(bool covered)> tell) {
+  uncovered_.push_back({at.plus(1), now_, std::move(tell)});
 }
 
 void Steward::cover() {
@@ -121,7 +127,7 @@ void Steward::cover() {
   std::vector<Uncovered> covered(std::make_move_iterator(first),
                                  std::make_move_iterator(uncovered_.end()));
   uncovered_.erase(first, uncovered_.end());
-  for (const auto& each : covered) each.tell();
+  for (const auto& each : covered) each.tell(true);
 }
 
 void Steward::on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done) {
@@ -171,9 +177,10 @@ void Steward::change(PollChangeRequest request, ChangeDone done, Instant now) {
   if (!serving_) return done({ChangeOutcome::starting, nullptr, 0});
   if (refusal(request) == ChangeOutcome::done) return append_change(request, std::move(done), now);
   barrier(
-      [this, request = std::move(request), done = std::move(done), now] {
+      [this, request = std::move(request), done = std::move(done)](bool passed, Instant later) {
+        if (!passed) return done({ChangeOutcome::unknown, nullptr, 0});
         const auto outcome = refusal(request);
-        if (outcome == ChangeOutcome::done) return append_change(request, done, now);
+        if (outcome == ChangeOutcome::done) return append_change(request, done, later);
         finish(request.poll, outcome, done);
       },
       now);
@@ -230,14 +237,15 @@ void Steward::add_tree(std::string csv, std::string valid_from, std::string by, 
   changes_.emplace(counter, OwnChange{std::move(done), now});
 }
 
-void Steward::barrier(std::function<void()> done, Instant now) {
-  behind_next_barrier_.push_back(std::move(done));
+void Steward::barrier(BarrierDone done, Instant now) {
+  behind_next_barrier_.push_back({std::move(done), now});
   if (!barrier_counter_) append_noop(now);
 }
 
 // --- Time and the log --------------------------------------------------------------------------
 
 void Steward::tick(Instant now) {
+  now_ = now;
   const auto lost = [&](Instant appended_at) {
     return elapsed(appended_at, now, limits::kRewriteInterval);
   };
@@ -245,23 +253,42 @@ void Steward::tick(Instant now) {
     if (lost(hello_at_)) append_hello(now);
     return;
   }
-  expire_changes(now);
-  if (!peers_.clock_is_off(now)) open_and_close(now);
+  expire(now);
+  // What is decided by the clock waits for what the others say of it.
+  if (elapsed(asked_at_, now, limits::kClockSkew) && !peers_.clock_is_off(now)) open_and_close(now);
   const bool wanted = !behind_next_barrier_.empty() || !uncovered_.empty() ||
                       elapsed(last_tail_, now, limits::kTailProofInterval);
   if (barrier_counter_ ? lost(barrier_at_) : wanted) append_noop(now);
 }
 
-// A change that does not come back may be in the log or not: only a look at the poll can tell.
-void Steward::expire_changes(Instant now) {
+// A change that does not come back may be in the log or not: only a look at the poll can tell. What
+// waits for the log alone is given up, too, so that an outage leaves nothing behind that is done
+// when nobody expects it any more.
+void Steward::expire(Instant now) {
+  const auto late = [&](Instant since) { return elapsed(since, now, limits::kParkDeadline); };
   for (auto change = changes_.begin(); change != changes_.end();) {
-    if (!elapsed(change->second.since, now, limits::kParkDeadline)) {
+    if (!late(change->second.since)) {
       ++change;
       continue;
     }
     change->second.done({ChangeOutcome::unknown, nullptr, 0});
     change = changes_.erase(change);
   }
+  for (auto* behind : {&behind_barrier_, &behind_next_barrier_})
+    std::erase_if(*behind, [&](const auto& waiting) {
+      if (late(waiting.since)) waiting.done(false, now);
+      return late(waiting.since);
+    });
+  std::erase_if(uncovered_, [&](const auto& waiting) {
+    if (late(waiting.since)) waiting.tell(false);
+    return late(waiting.since);
+  });
+}
+
+void Steward::clock_stepped(Instant now) {
+  peers_.forget_what_was_heard();
+  asked_at_ = now;
+  append_hello(now);  // others answer it
 }
 
 // What is due by the clock.

@@ -71,16 +71,20 @@ class Steward {
   void say_hello(model::Instant now);
   void deliver(model::Offset first, const model::RecordBatch& records, model::Offset durable,
                model::Instant now);
-  // Opens and closes by the clock, gives up nothing: what is due is tried again until it holds,
-  // and what was lost on its way into the log is written again.
+  // Opens and closes by the clock: what is due is tried again until it holds, and what was lost on
+  // its way into the log is written again. Gives up requests that wait for too long.
   void tick(model::Instant now);
+  // This machine's clock was set, or stood still: asks the others what time it is.
+  void clock_stepped(model::Instant now);
   void flush();
 
   void change(PollChangeRequest request, ChangeDone done, model::Instant now);
   void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
                 model::Instant now);
-  // Calls back when everything that anybody wrote into control before this call is applied here.
-  void barrier(std::function<void()> done, model::Instant now);
+  // Calls back with true when everything that anybody wrote into control before this call is
+  // applied here, at the time `now`; with false when that takes longer than kParkDeadline.
+  using BarrierDone = std::function<void(bool passed, model::Instant now)>;
+  void barrier(BarrierDone done, model::Instant now);
   // A partition has applied OPEN or CLOSE.
   void settled(model::PartitionId partition, const model::PollId& poll, bool closed);
 
@@ -101,16 +105,21 @@ class Steward {
   };
   struct Uncovered {
     model::Offset end;  // everything below must be applied and durable
-    std::function<void()> tell;
+    model::Instant since;
+    std::function<void(bool covered)> tell;  // false: it took too long
+  };
+  struct Behind {
+    BarrierDone done;
+    model::Instant since;
   };
 
   void append_hello(model::Instant now);
   void stop(const apply::ControlApplied& applied, model::Instant now);
   void on_applied(const apply::ControlApplied& applied, model::Instant now);
   void on_tail(const apply::ControlApplied& applied, const v1::Tail& tail, model::Instant now);
-  void when_covered(model::Offset at, std::function<void()> tell);
+  void when_covered(model::Offset at, std::function<void(bool covered)> tell);
   void cover();
-  void expire_changes(model::Instant now);
+  void expire(model::Instant now);
   void open_and_close(model::Instant now);
   void on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done);
   void expect_settled(const model::PollId& poll);
@@ -133,14 +142,16 @@ class Steward {
   std::map<model::PollId, Settling> settling_;
   // Opened or closed by the clock, and not applied yet: when that was appended.
   std::map<model::PollId, model::Instant> on_its_way_;
-  std::vector<std::function<void()>> behind_next_barrier_;
-  std::vector<std::function<void()>> behind_barrier_;
+  std::vector<Behind> behind_next_barrier_;
+  std::vector<Behind> behind_barrier_;
   std::optional<std::uint64_t> barrier_counter_;  // of our NOOP that is on its way
   model::Instant barrier_at_;
   // What applied records led to: told when the directory is published and the log has proven them.
   std::vector<Uncovered> uncovered_;
   model::Offset durable_;
   model::Instant last_tail_;  // when ours was appended last
+  model::Instant now_;        // as the caller last said
+  model::Instant asked_at_;   // when the others were last asked what time it is, by our HELLO
   Peers peers_;
 };
 

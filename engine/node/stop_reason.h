@@ -17,6 +17,14 @@ enum class StopReason {
 std::string describe(StopReason reason, model::PartitionId partition, model::Offset at,
                      model::Offset expected);
 
+// Of an effect of apply::Partition or apply::Control by which a node stops.
+template <class Effect>
+StopReason stop_reason_of(Effect effect) {
+  return effect == Effect::gap            ? StopReason::gap
+         : effect == Effect::unknown_kind ? StopReason::unknown_kind
+                                          : StopReason::diverged;
+}
+
 // "control", or the number of a ballots partition.
 std::string name_of(model::PartitionId partition);
 

@@ -59,6 +59,11 @@ http::Response refusal(const auth::TokenRefusal& token) {
   return response;
 }
 
+http::Response unknown_change() {
+  return http::unavailable(
+      "outcome-unknown", "It is not known yet whether the change was made: look, then ask again.");
+}
+
 http::Response faulty_document(std::uint16_t status, std::string_view code, std::string_view detail,
                                const std::vector<model::DocumentFault>& faults) {
   std::vector<http::BodyError> errors;

@@ -79,6 +79,7 @@ std::string_view bearer(std::string_view authorization);
 // The refusals that more than one route gives.
 http::Response refusal(model::Outcome outcome, wire::Language language);
 http::Response refusal(const auth::TokenRefusal& token);
+http::Response unknown_change();  // of a poll or a tree
 http::Response faulty_document(std::uint16_t status, std::string_view code, std::string_view detail,
                                const std::vector<model::DocumentFault>& faults);
 http::Response json_response(std::uint16_t status, std::string body);

@@ -56,14 +56,17 @@ void Ballots::cast_single(Cast cast, std::string body, http::Responder responder
   if (!answers) return responder.send(http::problem(400, "malformed", answers.error().message));
   auto decision = decide(cast, **answers, behind_barrier);
   if (decision.needs_barrier) {
-    auto again = [this, cast = std::move(cast), body = std::move(body), responder, language] {
+    auto again = [this, cast = std::move(cast), body = std::move(body), responder,
+                  language](bool passed) {
       local_.app.node.release(1);
+      if (!passed) return responder.send(refusal(Outcome::outcome_unknown, language));
       cast_single(cast, body, responder, language, true);
     };
     if (!local_.app.node.reserve(1)) return responder.send(refusal(Outcome::overloaded, language));
-    return local_.app.node.barrier([&worker = local_.worker, again = std::move(again)]() mutable {
-      worker.post(std::move(again));
-    });
+    return local_.app.node.barrier(
+        [&worker = local_.worker, again = std::move(again)](bool passed) mutable {
+          worker.post([again = std::move(again), passed] { again(passed); });
+        });
   }
   Waiting waiting{responder, nullptr, 0, cast.poll, language, std::move(decision.faults)};
   if (decision.outcome) return answer_single(waiting, *decision.outcome, {});
@@ -178,12 +181,19 @@ void Ballots::read_lines(const std::shared_ptr<Batch>& batch, const auth::BatchC
 // Lines about polls that this node does not know as open: decided once more behind one barrier.
 void Ballots::resume_lines(const std::shared_ptr<Batch>& batch,
                            std::shared_ptr<const auth::BatchLimits> gateway) {
-  auto again = [this, batch, gateway = std::move(gateway)] {
-    for (const auto& [number, text] : std::exchange(batch->behind_barrier, {}))
-      cast_line(batch, number, text, *gateway, true);
+  auto again = [this, batch, gateway = std::move(gateway)](bool passed) {
+    for (const auto& [number, text] : std::exchange(batch->behind_barrier, {})) {
+      if (passed) {
+        cast_line(batch, number, text, *gateway, true);
+        continue;
+      }
+      batch->lines[number].outcome = Outcome::outcome_unknown;
+      local_.app.node.release(1);
+      line_done(batch);
+    }
   };
-  local_.app.node.barrier([&worker = local_.worker, again = std::move(again)]() mutable {
-    worker.post(std::move(again));
+  local_.app.node.barrier([&worker = local_.worker, again = std::move(again)](bool passed) mutable {
+    worker.post([again = std::move(again), passed] { again(passed); });
   });
 }
 

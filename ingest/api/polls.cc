@@ -218,7 +218,7 @@ void Polls::answer(const node::PollChangeRequest& request, const node::ChangeRes
     case node::ChangeOutcome::starting:
       return responder.send(refusal(model::Outcome::starting, wire::Language::en));
     case node::ChangeOutcome::unknown:
-      return responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
+      return responder.send(unknown_change());
   }
 }
 

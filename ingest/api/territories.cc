@@ -84,7 +84,7 @@ void Territories::put(const http::Request& request, http::Responder responder) {
             case node::ChangeOutcome::starting:
               return responder.send(refusal(model::Outcome::starting, wire::Language::en));
             case node::ChangeOutcome::unknown:
-              return responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
+              return responder.send(unknown_change());
             case node::ChangeOutcome::limit_reached:
               return responder.send(http::problem(
                   409, "limit-reached",

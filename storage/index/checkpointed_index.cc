@@ -55,6 +55,7 @@ std::string position_value(const model::PartitionImage& image) {
   out.text(image.position.hash.view());
   out.number(image.invalid);
   out.number(image.duplicates);
+  out.text(image.before_last ? image.before_last->view() : std::string_view());
   return std::move(out).take();
 }
 
@@ -149,6 +150,7 @@ model::PartitionImage IndexStore::load(PartitionId partition) const {
   const auto hash = model::RollingHash::parse(in.text());
   image.invalid = in.number();
   image.duplicates = in.number();
+  if (!in.at_end()) image.before_last = model::RollingHash::parse(in.text());
   VECHE_ASSERT(hash && in.good() && in.at_end(), "the index holds a whole position");
   image.position.hash = *hash;
 
@@ -160,6 +162,12 @@ model::PartitionImage IndexStore::load(PartitionId partition) const {
          at->value().ToString()});
   VECHE_ASSERT(at->status().ok(), "an index that cannot be read must not be taken for a short one");
   return image;
+}
+
+std::optional<model::LogId> IndexStore::log() const {
+  std::string id;
+  db_->Get(rocksdb::ReadOptions(), std::string(kLogIdKey), &id);
+  return model::LogId::parse(id);
 }
 
 std::optional<Counted> IndexStore::find(PartitionId partition, PollNumber poll,

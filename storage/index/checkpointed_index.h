@@ -3,7 +3,7 @@
 //
 // clang-format off
 //   'l'                                                         -> log id
-//   'm' partition (u16 BE) 'p'                                  -> position, hash, counters
+//   'm' partition (u16 BE) 'p'                                  -> position, hashes, counters
 //   'm' partition (u16 BE) 't' poll number (u32 BE)             -> the engine's image of a poll
 //   'v' partition (u16 BE) poll number (u32 BE) voter key (16)  -> offset (u64), digest (16)
 // clang-format on
@@ -44,6 +44,8 @@ class IndexStore {
   static Result<std::unique_ptr<IndexStore>> open_read_only(const std::filesystem::path& folder);
   ~IndexStore();
 
+  // The log that it was made from; none: it was never used.
+  std::optional<model::LogId> log() const;
   model::PartitionImage load(model::PartitionId partition) const;
   std::optional<model::Counted> find(model::PartitionId partition, model::PollNumber poll,
                                      const model::VoterKey& voter) const;

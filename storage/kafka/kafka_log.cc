@@ -78,6 +78,7 @@ struct KafkaLog::Stream {
   const TopicHandle to, from;
   const std::int32_t number;                // within the topic
   std::atomic<std::uint64_t> read_next{0};  // for the probe thread
+  std::atomic<bool> is_read{false};         // that, too
 
   // Of the event thread.
   model::LogSink* sink = nullptr;  // from when on it is read
@@ -182,7 +183,6 @@ AppendStatus KafkaLog::append(PartitionId partition, RecordBatch records) {
       in_flight_bytes_ + records.bytes().size() > limits::kAppendQueueBytes)
     return AppendStatus::full;
   in_flight_records_ += records.count();
-  produced_ += records.count();
   auto& to = stream(partition);
   const auto hour = hour_now_ms();
   for (const auto record : records) {
@@ -193,7 +193,10 @@ AppendStatus KafkaLog::append(PartitionId partition, RecordBatch records) {
         RD_KAFKA_V_VALUE(const_cast<char*>(record.data()), record.size()),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_TIMESTAMP(hour),
         RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(model::fingerprint(record))), RD_KAFKA_V_END);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      ++produced_;
+      continue;
+    }
     // Some of the group may be taken, so it counts as queued: its outcome is unknown.
     in_flight_bytes_ -= record.size();
     --in_flight_records_;
@@ -211,9 +214,9 @@ void KafkaLog::run() {
     ::poll(&events, 1, to_ms(kWakeAnyway));
     std::uint64_t count = 0;
     (void)!::read(kafka_->wake, &count, sizeof count);
-    begin_to_read();
     // Events are told of when a queue was empty before, so both are emptied.
     for (bool more = true; more && !stopping_;) {
+      begin_to_read();
       more = take_acknowledgements();
       more = take_records() || more;
       hand_over();
@@ -289,6 +292,7 @@ void KafkaLog::begin_to_read() {
     reading.proof = Proof(first);
     reading.read_next = first.value;
     reading.sink = sink;
+    reading.is_read = true;
     if (rd_kafka_consume_start_queue(reading.from.get(), reading.number,
                                      static_cast<std::int64_t>(first.value),
                                      kafka_->records.get()) != 0)
@@ -337,6 +341,11 @@ void KafkaLog::on_message(const void* read) {
 
 void KafkaLog::on_read_error(int error, const Stream* from) {
   ++consume_errors_;
+  if (error == RD_KAFKA_RESP_ERR__BAD_MSG)  // it goes on behind the damaged records
+    return fail(KafkaFailure::unreadable,
+                fmt::format("{}: records at offset {} came damaged. Start again; if they come so "
+                            "again, the broker's disk has lost them: restore the topic from a copy",
+                            from ? from->name() : "a topic", from ? from->proof.next().value : 0));
   if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
       error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
     return fail(KafkaFailure::log_changed,
@@ -388,7 +397,9 @@ void KafkaLog::probe() {
       if (stop_probing_.wait_for(lock, limits::kKafkaProbeInterval, [&] { return !!stopping_; }))
         return;
     }
-    note_contact(ask_ends());
+    const bool answered = ask_ends();
+    note_contact(answered);
+    note_progress(answered);
     if (short_probes_ >= limits::kKafkaShortProbes)
       fail(KafkaFailure::log_changed,
            "the topics end before what this node has read: they were cut, or made anew");
@@ -438,6 +449,28 @@ void KafkaLog::note_contact(bool answered) {
   troubled_ = now - last_contact_ > limits::kKafkaUnreachable || !refusal_.empty();
 }
 
+// Brokers that answer questions and take or give no records are of no use: fewer replicas in sync
+// than a topic asks for, or a right that was taken away.
+void KafkaLog::note_progress(bool answered) {
+  std::uint64_t moved = acknowledged_;
+  bool is_waiting = in_flight_records_ > 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t s = 0; s < streams_.size(); ++s) {
+      moved += streams_[s]->read_next;
+      is_waiting |= streams_[s]->read_next < ends_[s].offset.value && streams_[s]->is_read;
+    }
+  }
+  stuck_probes_ = answered && is_waiting && moved == moved_ ? stuck_probes_ + 1 : 0;
+  moved_ = moved;
+  if (stuck_probes_ * limits::kKafkaProbeInterval < limits::kKafkaUnreachable) return;
+  const std::lock_guard lock(mutex_);
+  refusal_ = fmt::format("Kafka at {} answers, but takes or gives no records",
+                         options_.source.address.brokers);
+  refused_at_ = Clock::now();
+  troubled_ = true;
+}
+
 model::LogEnd KafkaLog::end(PartitionId partition) const {
   const auto slot = partition == model::kControl ? std::size_t{genesis_.partitions}
                                                  : std::size_t{partition.value};
@@ -449,6 +482,7 @@ std::string KafkaLog::trouble() const {
   if (!troubled_.load(std::memory_order_relaxed)) return {};
   std::unique_lock lock(mutex_);
   if (!refusal_.empty()) return refusal_;
+  if (!troubled_) return {};
   const auto silent = std::chrono::floor<std::chrono::seconds>(Clock::now() - last_contact_);
   lock.unlock();
   const auto complaint = kafka_->prober.complaint();

@@ -116,6 +116,7 @@ class KafkaLog final : public model::Log {
   void probe();
   bool ask_ends();
   void note_contact(bool answered);
+  void note_progress(bool answered);
   bool is_settled() const;
 
   const KafkaLogOptions options_;
@@ -151,7 +152,9 @@ class KafkaLog final : public model::Log {
 
   // Of the probe thread.
   int short_probes_ = 0;  // in a row that found an end below what was read before
-  std::string told_;      // the trouble that on_news was told of
+  int stuck_probes_ = 0;  // in a row that found something waiting and nothing moved
+  std::uint64_t moved_ = 0;
+  std::string told_;  // the trouble that on_news was told of
   std::thread events_;
   std::thread probes_;
 };

@@ -18,8 +18,8 @@ class KafkaLogReader final : public LogReader {
   static Result<std::unique_ptr<KafkaLogReader>> open(KafkaSource source);
   ~KafkaLogReader() override;
 
+  const model::LogId& id() const override { return genesis_.log_id; }
   std::uint16_t partitions() const override { return genesis_.partitions; }
-  const model::LogId& id() const { return genesis_.log_id; }
   Result<model::Offset> end(model::PartitionId partition) const override;
   Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
                         const Take& take) const override;

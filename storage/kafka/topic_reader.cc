@@ -74,19 +74,31 @@ model::PartitionId TopicReader::partition_of(const rd_kafka_message_t& message) 
   return {static_cast<std::uint16_t>(message.partition)};
 }
 
+// Negative: no answer. (rd_kafka_query_watermark_offsets of 2.0.2 may wait for ever.)
+std::int64_t TopicReader::ask_offset(const std::string& topic, std::int32_t number,
+                                     std::int64_t which) const {
+  const PartitionList asked(rd_kafka_topic_partition_list_new(1));
+  auto* place = rd_kafka_topic_partition_list_add(asked.get(), topic.c_str(), number);
+  place->offset = which;
+  const auto error =
+      rd_kafka_offsets_for_times(client_.get(), asked.get(), to_ms(limits::kKafkaProbeDeadline));
+  return error || place->err ? -1 : place->offset;
+}
+
 Result<model::Offset> TopicReader::end(model::PartitionId partition) const {
   const auto [name, number] = place_of(source_.address, partition);
   const auto deadline = Clock::now() + limits::kKafkaStartDeadline;
-  std::int64_t low = 0, high = 0;
-  auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  auto low = ask_offset(name, number, RD_KAFKA_OFFSET_BEGINNING);
+  auto high = ask_offset(name, number, RD_KAFKA_OFFSET_END);
   // A topic that was made a moment ago has no leader yet, or not everybody knows of it.
-  while ((error = rd_kafka_query_watermark_offsets(client_.get(), name.c_str(), number, &low, &high,
-                                                   to_ms(limits::kKafkaStartDeadline))) &&
-         Clock::now() < deadline)
+  while ((low < 0 || high < 0) && Clock::now() < deadline) {
     std::this_thread::sleep_for(20ms);
-  if (error)
+    low = ask_offset(name, number, RD_KAFKA_OFFSET_BEGINNING);
+    high = ask_offset(name, number, RD_KAFKA_OFFSET_END);
+  }
+  if (low < 0 || high < 0)
     return Fault{fmt::format("the end of partition {} of the topic {} cannot be asked for: {}",
-                             number, name, rd_kafka_err2str(error))};
+                             number, name, client_.complaint())};
   if (low > 0)
     return Fault{
         fmt::format("partition {} of the topic {} begins at offset {}: its first records "

@@ -40,6 +40,7 @@ class TopicReader {
  private:
   TopicReader(KafkaSource source, Client client);
   const TopicHandle& topic_of(model::PartitionId partition) const;
+  std::int64_t ask_offset(const std::string& topic, std::int32_t number, std::int64_t which) const;
 
   KafkaSource source_;
   Client client_;

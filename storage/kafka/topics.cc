@@ -265,6 +265,20 @@ Result<void> write_genesis(const KafkaSource& source, model::PartitionId partiti
                            topic, rd_kafka_err2str(error))};
 }
 
+// control gets its GENESIS first, and the first one there holds: two who make the log at once, or
+// one who finishes the work of another, write the same into the other partitions.
+Result<Genesis> settle_genesis(const KafkaSource& source, const NewTopics& topics) {
+  for (bool written = false;; written = true) {
+    const auto first = read_first_records(source, {model::kControl});
+    if (!first) return first.error();
+    if (const auto& record = first->front())
+      return read_genesis(*record, "the topic " + source.address.control_topic());
+    VECHE_ASSERT(!written, "a record that was acknowledged can be read");
+    const auto genesis = make_genesis(topics.partitions, topics.secret_check);
+    if (auto done = write_genesis(source, model::kControl, genesis); !done) return done.error();
+  }
+}
+
 }  // namespace
 
 std::string survives(std::uint16_t replicas, std::uint16_t in_sync, bool sync_each) {
@@ -288,7 +302,6 @@ Result<TopicsReport> inspect_topics(const KafkaSource& source) {
     const auto values = settings_of(*client, name);
     if (!values) return values.error();
     judge(name, *shape, *values, report.unsafe);
-    report.partitions = shape->partitions;
     report.replicas = std::min(report.replicas, shape->replicas);
     in_sync =
         std::min(in_sync, static_cast<std::uint16_t>(number(*values, "min.insync.replicas", 1)));
@@ -343,7 +356,6 @@ Result<Genesis> read_topics_genesis(const KafkaSource& source) {
   return *all;
 }
 
-// control gets its GENESIS first; whoever finishes the work takes the log's id from there.
 Result<Genesis> create_topics(const KafkaSource& source, const NewTopics& topics) {
   const auto client = make_admin_client(source);
   if (!client) return client.error();
@@ -357,22 +369,16 @@ Result<Genesis> create_topics(const KafkaSource& source, const NewTopics& topics
         fmt::format("the topic {} is there, with {} partitions: give --partitions {}, or "
                     "another name",
                     source.address.ballots_topic(), shape->partitions, shape->partitions)};
-  auto genesis = make_genesis(topics.partitions, topics.secret_check);
-  std::vector<model::PartitionId> partitions{model::kControl};
+  const auto genesis = settle_genesis(source, topics);
+  if (!genesis) return genesis.error();
+  std::vector<model::PartitionId> partitions;
   for (std::uint16_t p = 0; p < topics.partitions; ++p) partitions.push_back({p});
   const auto first = read_first_records(source, partitions);
   if (!first) return first.error();
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    if (!(*first)[i]) {
-      if (auto written = write_genesis(source, partitions[i], genesis); !written)
+  for (std::size_t i = 0; i < partitions.size(); ++i)
+    if (!(*first)[i])
+      if (auto written = write_genesis(source, partitions[i], *genesis); !written)
         return written.error();
-    } else if (i == 0) {
-      const auto [topic, number] = place_of(source.address, partitions[i]);
-      auto found = read_genesis(*(*first)[i], fmt::format("the topic {}", topic));
-      if (!found) return found.error();
-      genesis = *found;
-    }
-  }
   auto all = read_topics_genesis(source);
   if (!all) return all.error();
   if (auto same = check_secret(*all, topics.secret_check, source.address.str()); !same)

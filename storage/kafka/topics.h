@@ -28,7 +28,6 @@ struct NewTopics {
 Result<Genesis> create_topics(const KafkaSource& source, const NewTopics& topics);
 
 struct TopicsReport {
-  std::uint16_t partitions = 0;     // that the topic of ballots has
   std::uint16_t replicas = 0;       // of the partition that has the fewest
   std::string survives;             // what an answer survives, for a person
   std::vector<std::string> unsafe;  // settings by which ballots could be lost or voters told

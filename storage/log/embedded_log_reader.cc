@@ -92,6 +92,7 @@ Result<void> EmbeddedLogReader::read_first() {
   const bool whole = batch.whole() && !batch.empty();
   const auto genesis = read_genesis(whole ? *batch.begin() : std::string_view(), folder_.string());
   if (!genesis) return genesis.error();
+  id_ = genesis->log_id;
   partitions_ = genesis->partitions;
   return {};
 }

@@ -24,6 +24,7 @@ class EmbeddedLogReader final : public LogReader {
                                                               const std::filesystem::path& scratch);
   ~EmbeddedLogReader() override;
 
+  const model::LogId& id() const override { return id_; }
   std::uint16_t partitions() const override { return partitions_; }
   Result<model::Offset> end(model::PartitionId partition) const override;
   Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
@@ -36,6 +37,7 @@ class EmbeddedLogReader final : public LogReader {
 
   const std::filesystem::path folder_;
   const std::unique_ptr<rocksdb::DB> db_;
+  model::LogId id_;
   std::uint16_t partitions_ = 0;
 };
 

@@ -32,7 +32,7 @@ struct Fed {
 
   samples::MemoryDisk disk;
   samples::MemoryIndex index{disk};
-  Partition partition{model::PartitionImage{kHere, {}, 0, 0, {}}, index};
+  Partition partition{model::PartitionImage{kHere, {}, {}, 0, 0, {}}, index};
 };
 
 const auto kPoll = samples::poll_of_one_question("poll");
@@ -185,7 +185,8 @@ TEST(Apply, CountsWhatItSkips) {
 TEST(Apply, DropsWhatItHasAppliedAndStopsAtAGap) {
   Fed fed({open(), ballot(1, 0)});
   const auto before = fed.partition.position();
-  EXPECT_EQ(fed.partition.apply({1}, ballot(2, 0)).effect, Effect::already_applied);
+  EXPECT_EQ(fed.partition.apply({1}, ballot(1, 0)).effect, Effect::already_applied);
+  EXPECT_EQ(fed.partition.apply({0}, ballot(2, 0)).effect, Effect::already_applied);
   const auto gap = fed.partition.apply({3}, ballot(2, 0));
   EXPECT_EQ(gap.effect, Effect::gap);
   EXPECT_TRUE(gap.stops());
@@ -245,6 +246,18 @@ TEST(Tail, ThatDiffersIsToldAndChangesNothing) {
   EXPECT_EQ(fed.partition.invalid(), 0u);
 }
 
+TEST(LastRecord, ReadAgainAfterACheckpointShowsWhetherTheLogIsTheSame) {
+  Fed fed({open(), ballot(1, 0), ballot(2, 0)});
+  const auto image = fed.partition.take_image();
+  ASSERT_TRUE(image.before_last);
+  Partition restored(image, fed.index);
+  EXPECT_EQ(restored.apply({2}, ballot(2, 0)).effect, Effect::already_applied);
+  EXPECT_EQ(restored.apply({1}, "anything").effect, Effect::already_applied);  // nobody knows
+  EXPECT_EQ(restored.apply({2}, ballot(3, 0)).effect, Effect::diverged);
+  EXPECT_EQ(restored.position(), image.position);
+  EXPECT_EQ(restored.take_image().before_last, image.before_last);  // though nothing was applied
+}
+
 TEST(Tail, OfTheFutureIsInvalid) {
   Fed fed({open()});
   EXPECT_EQ(fed.apply(Writer().noop({{2}, {}})), Effect::invalid);
@@ -263,7 +276,7 @@ TEST(Tail, FromBeforeTheCheckpointCannotBeCompared) {
   Fed fed({open(), ballot(1, 0)});
   Partition restored(fed.partition.take_image(), fed.index);
   const auto next = restored.position().next;
-  const model::Position below{{1}, samples::bytes16<model::RollingHash>(7)};
+  const model::Position below{{0}, samples::bytes16<model::RollingHash>(7)};
   EXPECT_EQ(restored.apply(next, Writer().noop(below)).effect, Effect::noted);
   const model::Position at{next, samples::bytes16<model::RollingHash>(7)};
   EXPECT_EQ(restored.apply(next.plus(1), Writer().noop(at)).effect, Effect::diverged);

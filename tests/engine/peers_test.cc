@@ -71,6 +71,16 @@ TEST(Peers, ForgetsWhoIsSilent) {
   EXPECT_FALSE(peers.clock_is_off(kNow + limits::kPeerMemory));
 }
 
+TEST(Peers, ThatSayHelloTwiceStayWhatTheyAre) {
+  Peers peers;
+  peers.joined(samples::boot(1), samples::boot(101), false);
+  peers.heard(samples::boot(1), 9s, kNow);
+  peers.joined(samples::boot(1), samples::boot(101), true);
+  EXPECT_TRUE(peers.clock_is_off(kNow));
+  peers.forget_what_was_heard();
+  EXPECT_FALSE(peers.clock_is_off(kNow));
+}
+
 TEST(Peers, TakesANodeThatStartsAgainForOne) {
   Peers peers;
   peers.joined(samples::boot(1), samples::boot(101), false);

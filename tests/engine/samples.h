@@ -193,7 +193,7 @@ class MemoryIndex final : public model::Index {
   }
   model::PartitionImage load(model::PartitionId partition) override {
     const auto found = disk_.images.find(partition);
-    return found == disk_.images.end() ? model::PartitionImage{partition, {}, 0, 0, {}}
+    return found == disk_.images.end() ? model::PartitionImage{partition, {}, {}, 0, 0, {}}
                                        : found->second;
   }
   std::size_t recent() const override { return recent_.size(); }

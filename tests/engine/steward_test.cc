@@ -119,7 +119,8 @@ TEST_F(StewardTest, ServesAfterItsHelloWasLost) {
 TEST_F(StewardTest, PublishesTheDirectoryBeforeItAnswersBehindABarrier) {
   round();
   bool seen = false;
-  steward_.barrier([&] { seen = published_->find(poll_.id) != nullptr; }, now_);
+  steward_.barrier(
+      [&](bool passed, Instant) { seen = passed && published_->find(poll_.id) != nullptr; }, now_);
   steward_.flush();
   auto records = log_.take();
   records.insert(records.begin(), {samples::Writer().tree(), samples::Writer().approve(poll_)});
@@ -141,13 +142,62 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItSaysThatAPollIsMade) {
 
 TEST_F(StewardTest, WritesALostBarrierAgain) {
   round();
-  int done = 0;
-  steward_.barrier([&] { ++done; }, now_);
+  steward_.barrier([](bool, Instant) {}, now_);
   steward_.flush();
   log_.take();
-  pass(10s);
+  pass(7s);
+  int done = 0;
+  steward_.barrier([&](bool passed, Instant) { done += passed; }, now_);
+  pass(3s);
   round();
   EXPECT_EQ(done, 1);
+}
+
+TEST_F(StewardTest, GivesUpWhatWaitsBehindABarrierTooLong) {
+  round();
+  std::vector<bool> passed;
+  steward_.barrier([&](bool in_time, Instant) { passed.push_back(in_time); }, now_);
+  log_.status = AppendStatus::unavailable;
+  steward_.flush();
+  pass(7s);
+  EXPECT_THAT(passed, IsEmpty());
+  pass(2s);
+  EXPECT_THAT(passed, ElementsAre(false));
+  log_.status = AppendStatus::queued;
+  pass(1s);
+  round();
+  EXPECT_THAT(passed, ElementsAre(false));
+}
+
+TEST_F(StewardTest, DoesNothingByTheClockUntilTheOthersCouldAnswerItsHello) {
+  now_ = samples::kEpoch;
+  serve_a_poll();
+  pass(1'900ms);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::scheduled);
+  pass(100ms);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::open);
+}
+
+TEST_F(StewardTest, AsksTheOthersForTheTimeWhenItsClockWasSet) {
+  serve_a_poll();
+  samples::Writer first(3), second(4);
+  deliver({first.hello(5, {}, now_), second.hello(6, {}, now_)});
+  log_.take();
+  now_ = samples::kEpoch + 1h;  // an hour too early
+  steward_.clock_stepped(now_);
+  steward_.flush();
+  const auto asked = log_.take();
+  ASSERT_EQ(asked.size(), 1u);
+  v1::Record record;
+  ASSERT_TRUE(record.ParseFromString(asked[0]));
+  EXPECT_TRUE(record.has_hello());
+  log_.known_end = {steward_.position().next, now_};
+  deliver({first.noop({}, now_ - 1h), second.noop({}, now_ - 1h)});
+  pass(3s);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::scheduled);
 }
 
 TEST_F(StewardTest, OpensByTheClockEvenIfTheFirstTryIsLost) {

@@ -25,6 +25,7 @@ Counted counted(std::uint64_t offset) {
 model::PartitionImage image_at(std::uint64_t next, std::vector<model::PollImage> polls = {}) {
   return {kHere,
           {{next}, samples::bytes16<model::RollingHash>(next)},
+          samples::bytes16<model::RollingHash>(next + 100),
           next + 1,
           next + 2,
           std::move(polls)};

@@ -294,8 +294,7 @@ class TopicsChange(unittest.TestCase):
         self.assertEqual(node._wait(), 70)
         self.assertRegex(node.errors(), "made anew")
         with self.assertRaises(veche.StartFailed) as refused:
-            (node.data / "index.wrong").unlink()  # as if somebody else had deleted the topics
-            node.start()
+            node.start()  # the index is the last that is known of the old log: it is kept
         self.assertIn("derived from another log", refused.exception.errors)
         shutil.rmtree(node.data / "index")
         node.start()
@@ -332,6 +331,31 @@ class TopicsChange(unittest.TestCase):
         other.start()
         self.assertLess(other.results(poll)["ballots"], 300)
         self.assert_rebuilds(node, poll, other)
+
+    def test_a_log_that_was_cut_while_a_node_was_down_is_noticed_at_its_start(self):
+        """Whether it has grown again, beyond what the node had read, or not yet."""
+        node, = start_nodes(self, 1, cluster=self.cluster)
+        other = veche.Server(beside=node)
+        self.addCleanup(other.close)
+        poll = node.open_poll(veche.poll("down"))["id"]
+        counted_ballots(node, poll, 300)
+        for grown in (False, True):
+            self.assertEqual(node.stop(), 0)
+            self.cluster.stop()
+            self.cut(node.log)
+            self.cluster.start()
+            if grown:
+                other.start()
+                counted_ballots(other, poll, 300, "grown")
+                self.assertEqual(other.stop(), 0)
+            with self.assertRaises(veche.StartFailed) as refused:
+                node.start()
+            self.assertNotEqual(refused.exception.code, "too slow")
+            self.assertIn("rebuilt from the log at the next start", refused.exception.errors)
+            node.start()
+            self.assertIn("the index was wrong", node.errors())
+        self.assertEqual(node.stop(), 0)
+        self.assertEqual(node.recount().returncode, 0)
 
     def test_a_log_that_was_cut_and_grew_again_is_seen_by_its_hashes_within_a_minute(self):
         """The node sleeps over all of it: only the tail of another node can tell."""

@@ -65,7 +65,7 @@ class RecountTest : public testing::Test {
     CheckpointedIndex index(*store);
     Images images;
     for (std::uint16_t p = 0; p < kPartitions; ++p) {
-      apply::Partition partition({{p}, {}, 0, 0, {}}, index);
+      apply::Partition partition({{p}, {}, {}, 0, 0, {}}, index);
       ASSERT_TRUE(log->for_each({p}, {0}, log->end({p}).value(),
                                 [&](model::Offset at, std::string_view bytes) -> Result<void> {
                                   EXPECT_FALSE(partition.apply(at, bytes).stops());

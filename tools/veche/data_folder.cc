@@ -13,6 +13,11 @@
 #include <utility>
 
 namespace veche::tools {
+namespace {
+
+constexpr const char* kWrong = "index.wrong";
+
+}  // namespace
 
 Result<DataFolder> DataFolder::open(const std::filesystem::path& path) {
   std::error_code error;
@@ -67,18 +72,33 @@ Result<void> DataFolder::read_node_id() {
   return {};
 }
 
-void DataFolder::mark_index_wrong() const { std::ofstream(path_ / "index.wrong").flush(); }
+bool DataFolder::mark_index_wrong() const {
+  const int file = ::open((path_ / kWrong).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) return false;
+  const bool kept = ::fsync(file) == 0;
+  ::close(file);
+  const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool listed = folder >= 0 && ::fsync(folder) == 0;
+  if (folder >= 0) ::close(folder);
+  return kept && listed;
+}
 
-Result<bool> DataFolder::remove_wrong_index() const {
-  const auto mark = path_ / "index.wrong";
+Result<bool> DataFolder::is_index_wrong() const {
   std::error_code error;
-  if (!std::filesystem::exists(mark, error)) return false;
+  const bool marked = std::filesystem::exists(path_ / kWrong, error);
+  if (error)
+    return Fault(fmt::format("{} cannot be looked at: {}", path_.string(), error.message()));
+  return marked;
+}
+
+Result<void> DataFolder::remove_wrong_index() const {
+  std::error_code error;
   std::filesystem::remove_all(index(), error);
-  if (!error) std::filesystem::remove(mark, error);  // last: a start that is cut off does it again
+  if (!error) std::filesystem::remove(path_ / kWrong, error);  // last: cut off, it is done again
   if (error)
     return Fault(fmt::format("{} cannot be removed, and must not be used: {}", index().string(),
                              error.message()));
-  return true;
+  return {};
 }
 
 model::BootId random_id() {

@@ -26,10 +26,13 @@ class DataFolder {
   std::filesystem::path index() const { return path_ / "index"; }
   const model::BootId& node_id() const { return node_id_; }
 
-  // The next start must not trust the index: it rebuilds it from the log.
-  void mark_index_wrong() const;
-  // Removes an index that was marked so. True: there was one.
-  Result<bool> remove_wrong_index() const;
+  // The next start must not trust the index: it rebuilds it from the log. False: that could not be
+  // written down.
+  bool mark_index_wrong() const;
+  // A fault: it cannot be told.
+  Result<bool> is_index_wrong() const;
+  // Of an index that was marked so.
+  Result<void> remove_wrong_index() const;
 
  private:
   DataFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

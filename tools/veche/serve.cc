@@ -52,7 +52,8 @@ struct Options {
   std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
 };
 
-constexpr int kTreeTries = 5;  // several nodes may start with a new tree at once
+constexpr int kTreeTries =
+    10;  // several nodes may start with a new tree at once, or brokers be away
 
 constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be mended by hand
 
@@ -128,13 +129,22 @@ class Service {
     secret_.emplace(*std::move(secret));
     const bool embedded = options_.log == kEmbedded;
     if (auto opened = embedded ? open_embedded_log() : open_kafka_log(); !opened) return opened;
-    const auto removed = folder_->remove_wrong_index();
-    if (!removed) return removed.error();
-    if (*removed) fmt::print(stderr, "veche: the index was wrong: it is rebuilt from the log\n");
+    if (auto removed = remove_wrong_index(); !removed) return removed;
     auto store = storage::IndexStore::open(folder_->index(), log_->id());
     if (!store) return store.error();
     index_store_ = *std::move(store);
     return {};
+  }
+
+  // Of this log alone: an index of another is the last that is known of it.
+  Result<void> remove_wrong_index() {
+    const auto is_wrong = folder_->is_index_wrong();
+    if (!is_wrong) return is_wrong.error();
+    if (!*is_wrong) return {};
+    if (auto of_this_log = storage::IndexStore::open(folder_->index(), log_->id()); !of_this_log)
+      return of_this_log.error();
+    fmt::print(stderr, "veche: the index was wrong: it is rebuilt from the log\n");
+    return folder_->remove_wrong_index();
   }
 
   Result<void> open_embedded_log() {
@@ -189,9 +199,13 @@ class Service {
   }
 
   // The log is the truth whatever happened to it; what was made from what it held before is not.
-  [[noreturn]] void stop_and_rebuild(const std::string& why) {
-    folder_->mark_index_wrong();
-    stop_at_once(why + ". The index is rebuilt from the log at the next start: start again");
+  [[noreturn]] void stop_and_rebuild(const std::string& why) { stop_at_once(why + rebuild()); }
+
+  std::string rebuild() const {
+    if (folder_->mark_index_wrong())
+      return ". The index is rebuilt from the log at the next start: start again";
+    return fmt::format(". Delete {}, which is wrong, before the next start: it could not be marked",
+                       folder_->index().string());
   }
 
   void on_fatal(node::StopReason reason, const std::string& why) {
@@ -250,7 +264,8 @@ class Service {
 
   // A long replay can be watched, and ended.
   Result<void> start_node() {
-    if (auto started = node_->start(); !started) return started;
+    if (auto started = node_->start(); !started)  // the index knows more than the log
+      return kafka_ ? Fault(started.error().message + rebuild()) : started.error();
     Progress progress;
     constexpr timespec kStep{0, 2'000'000};
     while (!node_->serves()) {
@@ -289,9 +304,12 @@ class Service {
     if (tree->to_csv().size() > limits::kTreeBodyBytes)
       return Fault(
           fmt::format("{} is larger than {} bytes", options_.territories, limits::kTreeBodyBytes));
-    for (int tries = 0; tries < kTreeTries; ++tries)
+    for (int tries = 0; tries < kTreeTries; ++tries) {
       if (has_tree(*tree) || add_tree(*tree) == node::ChangeOutcome::done) return {};
-    return Fault(fmt::format("{} could not be written into the log", options_.territories));
+      std::this_thread::sleep_for(1s);
+    }
+    return Fault(fmt::format("{} could not be written into the log. {}", options_.territories,
+                             log_->trouble()));
   }
 
   bool has_tree(const model::TerritoryTree& tree) const {
