@@ -10,6 +10,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/record.h"
+#include "storage/clock.h"
 #include "storage/kafka/client.h"
 #include "storage/kafka/proof.h"
 #include "storage/kafka/topic_reader.h"
@@ -27,10 +28,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMessagesAtOnce = 1'000;
 constexpr auto kWakeAnyway = 100ms;  // should an event ever be missed
-
-model::Instant wall_clock() {
-  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
 
 Client::Settings producer_settings() {
   const auto deadline = std::to_string(to_ms(limits::kParkDeadline));

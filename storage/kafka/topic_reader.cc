@@ -139,9 +139,4 @@ Result<std::vector<std::optional<std::string>>> read_first_records(
   return first;
 }
 
-std::int64_t hour_now_ms() {
-  const auto hour = std::chrono::floor<std::chrono::hours>(std::chrono::system_clock::now());
-  return std::chrono::milliseconds(hour.time_since_epoch()).count();
-}
-
 }  // namespace veche::storage

@@ -53,7 +53,4 @@ class TopicReader {
 Result<std::vector<std::optional<std::string>>> read_first_records(
     const KafkaSource& source, const std::vector<model::PartitionId>& partitions);
 
-// Kafka's time of a record: the hour, no finer.
-std::int64_t hour_now_ms();
-
 }  // namespace veche::storage

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "engine/model/assert.h"
+#include "storage/clock.h"
 #include "storage/kafka/client.h"
 #include "storage/kafka/topic_reader.h"
 

@@ -10,6 +10,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
+#include "storage/clock.h"
 #include "storage/keys.h"
 
 namespace veche::storage {
@@ -173,8 +174,7 @@ void EmbeddedLog::consume(PartitionId partition, Offset from, model::LogSink& si
 }
 
 model::LogEnd EmbeddedLog::end(PartitionId partition) const {
-  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  return {{ends_[slot(partition)].load()}, now};
+  return {{ends_[slot(partition)].load()}, wall_clock()};
 }
 
 std::string EmbeddedLog::trouble() const {

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::string_view kKafkaSection = "kafka";
 
-storage::KafkaProperties kafka;  // filled while the options are read, before any thread starts
+storage::KafkaProperties
+    kafka_section;  // filled while the options are read, before any thread starts
 
 bool is_set(const std::string& variable) {
   const char* value = variable.empty() ? nullptr : std::getenv(variable.c_str());
@@ -114,11 +115,11 @@ class FileLayer {
       if (auto allowed = storage::check_property(name); !allowed)
         refuse(value.source(), allowed.error().message);
       if (value.is_string())
-        kafka[name] = *value.value<std::string>();
+        kafka_section[name] = *value.value<std::string>();
       else if (value.is_boolean())
-        kafka[name] = *value.value<bool>() ? "true" : "false";
+        kafka_section[name] = *value.value<bool>() ? "true" : "false";
       else if (value.is_integer())
-        kafka[name] = std::to_string(*value.value<int64_t>());
+        kafka_section[name] = std::to_string(*value.value<int64_t>());
       else
         refuse(value.source(), fmt::format("'{}' needs a text, a number, true or false", name));
     }
@@ -169,7 +170,7 @@ void name_variables(CLI::App& command) {
 
 }  // namespace
 
-const storage::KafkaProperties& kafka_properties() { return kafka; }
+const storage::KafkaProperties& kafka_properties() { return kafka_section; }
 
 void layer_options(CLI::App& app) {
   name_variables(app);

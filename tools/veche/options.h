@@ -9,9 +9,8 @@
 // [poll.create], with the names of the options as --help tells them: a flag is true or false, a
 // number a number, an option that may be repeated an array. Besides it may have a table [kafka]
 // with settings of librdkafka for the connection, as "sasl.username": in a file, so that secrets
-// need not stand on a command line. What the file says wrongly is refused
-// with its line: a command or an option that does not exist, a value of another type, a value that
-// the option does not take.
+// need not stand on a command line. What the file says wrongly is refused with its line: a command
+// or an option that does not exist, a value of another type, a value that the option does not take.
 #pragma once
 
 #include <CLI/App.hpp>
