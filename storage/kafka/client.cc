@@ -68,8 +68,10 @@ std::string Client::complaint() const {
   return complaint_->text;
 }
 
-// On a thread of librdkafka's. Not printed: it says the same many times a second, and what it
-// means for the node is told once by who owns the client.
+// On any thread of librdkafka's, until the handle is destroyed; the opaque is the client's
+// complaint, which outlives the handle. The text is librdkafka's and is copied. Not printed: it
+// says the same many times a second, and what it means for the node is told once by who owns the
+// client.
 void Client::on_log(const rd_kafka_t* handle, int level, const char*, const char* text) {
   if (level > LOG_WARNING) return;
   auto& complaint = *static_cast<Complaint*>(rd_kafka_opaque(handle));

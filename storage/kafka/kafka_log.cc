@@ -221,6 +221,10 @@ void KafkaLog::run() {
   }
 }
 
+// On the event thread. The event owns its messages and is destroyed with it: nothing of them is
+// kept. Topic and partition of a message are those that append() named; its _private is no pointer
+// but the record's fingerprint. Each record that was produced is reported exactly once, also when
+// it failed.
 bool KafkaLog::take_acknowledgements() {
   const EventHandle event(rd_kafka_queue_poll(kafka_->reports.get(), 0));
   if (!event) return false;
@@ -298,6 +302,8 @@ void KafkaLog::begin_to_read() {
   }
 }
 
+// On the event thread, which owns each message until it destroys it here; the record's bytes are
+// copied into the stream's batch first. A message with an error is no record.
 bool KafkaLog::take_records() {
   std::array<rd_kafka_message_t*, kMessagesAtOnce> messages{};
   const auto count =

@@ -110,8 +110,11 @@ class Ballots(veche.ServerCase):
         self.wait_for_state("closed", 20)
         answer = self.server.vote(self.poll_id, sub_of("boris"), "a")
         self.assert_refused(answer, 410, "poll-closed")
-        results = self.server.results(self.poll_id)
-        self.assertEqual((results["ballots"], results["final"]), (1, True))
+        deadline = time.monotonic() + 5  # until every partition has it
+        while not (results := self.server.results(self.poll_id))["final"]:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+        self.assertEqual(results["ballots"], 1)
 
     def wait_for_state(self, state, seconds):
         deadline = time.monotonic() + seconds

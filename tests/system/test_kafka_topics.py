@@ -176,6 +176,9 @@ class Refused(unittest.TestCase):
         self.assertEqual(self.server.stop(), 0)
         self.use(veche.KafkaLog())
         self.assert_start_refused("derived from another log")
+        recounted = self.server.recount()
+        self.assertEqual(recounted.returncode, 1)
+        self.assertIn("another log", recounted.stderr)
 
     def test_the_file_of_options_is_about_the_connection_alone(self):
         config = self.server.folder / "veche.toml"
@@ -193,6 +196,29 @@ class Refused(unittest.TestCase):
         done = run("topic", "check", "--log", self.server.log.url, "--config", config)
         self.assertEqual(done.returncode, 1)
         self.assertIn("SSL", done.stderr)
+
+
+@veche.needs_binary
+class WritesRefused(unittest.TestCase):
+    def test_an_error_that_no_retry_can_mend_is_named_and_makes_the_node_not_ready(self):
+        node, = start_nodes(self, 1)
+        poll = node.open_poll(veche.poll("refused"))["id"]
+        topic, setting = f"{node.log.name}.ballots", "max.message.bytes"
+        node.log.cluster.set_topic(topic, setting, "100")
+        begin = time.monotonic()
+        refused = node.vote(poll, sub_of("a"), "a")
+        self.assertEqual(refused.status, 503, refused)
+        self.assertIn("retry-after", refused.headers)
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertTrue(until(2, lambda: node.get("/readyz").code == "not-ready"))
+        self.assertIn("too large", node.get("/readyz").json()["detail"])
+        self.assertGreater(node.metrics()["veche_kafka_produce_errors"], 0)
+        begin = time.monotonic()
+        self.assertEqual(node.vote(poll, sub_of("b"), "a").status, 503)
+        self.assertLess(time.monotonic() - begin, 1, "refused at once while it is known")
+        node.log.cluster.set_topic(topic, setting, "1048588")
+        self.assertTrue(until(30, lambda: node.vote(poll, sub_of("a"), "a").status == 201))
+        self.assertTrue(until(5, lambda: node.get("/readyz").status == 200))
 
 
 @veche.needs_binary

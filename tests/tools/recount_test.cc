@@ -61,7 +61,7 @@ class RecountTest : public testing::Test {
   // of it.
   void make_index(const Tamper& tamper = [](auto&, auto&) {}) {
     const auto log = storage::EmbeddedLogReader::open(folder_ / "data/log").value();
-    const auto store = storage::IndexStore::open(folder_ / "data/index", {}).value();
+    const auto store = storage::IndexStore::open(folder_ / "data/index", log->id()).value();
     CheckpointedIndex index(*store);
     Images images;
     for (std::uint16_t p = 0; p < kPartitions; ++p) {
@@ -195,7 +195,7 @@ TEST_F(RecountTest, FindsABallotInAPartitionThatIsNotItsOwn) {
 TEST_F(RecountTest, DoesNotGuessWhatARecordOfTheFutureMeans) {
   write({0}, {samples::record_of_the_future()});
   const auto log = storage::EmbeddedLogReader::open(folder_ / "data/log").value();
-  const auto index = storage::IndexStore::open(folder_ / "data/index", {}).value();
+  const auto index = storage::IndexStore::open(folder_ / "data/index", log->id()).value();
   const auto report = recount_index(*log, *index);
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("partition 0, offset 1"));

@@ -52,8 +52,7 @@ struct Options {
   std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
 };
 
-constexpr int kTreeTries =
-    10;  // several nodes may start with a new tree at once, or brokers be away
+constexpr int kTreeTries = 10;  // several nodes may start with a new tree at once
 
 constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be mended by hand
 
