@@ -127,7 +127,7 @@ class ThreeBrokers(unittest.TestCase):
             await_service(self, scenario)  # by the other two
             cluster.restart(broker)
             await_service(self, scenario)
-            time.sleep(5)  # until it has caught up with the others
+            time.sleep(3)  # until it has caught up with the others
         cluster.pause(2)
         await_service(self, scenario)
         cluster.resume(2)
