@@ -65,7 +65,7 @@ std::shared_ptr<const PollDefinition> read_definition(const v1::Definition& mess
 // The partition of a voter's ballots: XXH3 over poll id, one zero byte and voter key, mod P.
 PartitionId partition_of(const PollId& poll, const VoterKey& voter, std::uint16_t partitions);
 
-// Tells one record from another: no two that were ever written have the same bytes.
+// Tells one record from another: only a record that a log had to try again lies in it twice.
 std::uint64_t fingerprint(std::string_view record);
 
 // The rolling hash after one more record: XXH3-128 over the hash so far and the record's XXH3-128.
