@@ -131,5 +131,6 @@ static_assert(kTokenBytes < kHeaderBytes, "a request with the longest token fits
 
 // --- Tools -------------------------------------------------------------------------------------
 inline constexpr std::size_t kPabulibBytes = 256 * 1'024 * 1'024;  // after decompression
+inline constexpr std::size_t kArrivalsBytes = 256 * 1'024 * 1'024;
 
 }  // namespace veche::limits

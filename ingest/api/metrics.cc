@@ -10,6 +10,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <vector>
 
@@ -30,29 +31,25 @@ prometheus::Gauge& add_gauge(prometheus::Registry& registry, const char* name, c
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
 
+using Bounds = prometheus::Histogram::BucketBoundaries;
+
 prometheus::Histogram& add_seconds(prometheus::Registry& registry, const char* name,
-                                   const char* help) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
-      {}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
-                                                  0.1, 0.5, 1, 5, 10});
+                                   const char* help,
+                                   const Bounds& bounds = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02,
+                                                           0.05, 0.1, 0.5, 1, 5, 10}) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, bounds);
 }
 
 struct EmbeddedLogFamilies {
-  prometheus::Gauge& groups;
   prometheus::Gauge& records;
-  prometheus::Gauge& sync_seconds;
+  prometheus::Histogram& sync_seconds;
 
   explicit EmbeddedLogFamilies(prometheus::Registry& registry)
-      : groups(add_gauge(registry, "veche_log_groups", "Synced groups since the start")),
-        records(add_gauge(registry, "veche_log_records", "Records in those groups")),
-        sync_seconds(
-            add_gauge(registry, "veche_log_sync_seconds", "Time spent in their synced writes")) {}
-
-  void set(const EmbeddedLogFacts& facts) {
-    groups.Set(facts.groups);
-    records.Set(facts.records);
-    sync_seconds.Set(facts.sync_seconds);
-  }
+      : records(add_gauge(registry, "veche_log_records", "Records in synced groups")),
+        sync_seconds(add_seconds(registry, "veche_log_sync_seconds",
+                                 "The synced write of a group of records",
+                                 {0.00005, 0.0001, 0.00015, 0.0002, 0.00025, 0.0003, 0.0004, 0.0005,
+                                  0.00075, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1})) {}
 };
 
 struct KafkaLogFamilies {
@@ -100,6 +97,15 @@ double seconds_of(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+double process_cpu_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 }  // namespace
 
 struct Metrics::Families {
@@ -114,6 +120,7 @@ struct Metrics::Families {
   prometheus::Histogram* apply_seconds = nullptr;
   prometheus::Gauge* invalid = nullptr;
   prometheus::Gauge* duplicates = nullptr;
+  prometheus::Gauge* process_cpu = nullptr;
   std::optional<EmbeddedLogFamilies> embedded;  // one of the two
   std::optional<KafkaLogFamilies> kafka;
   std::shared_ptr<spdlog::logger> access_log;
@@ -147,6 +154,8 @@ struct Metrics::Families {
                             .Name("veche_http_connections")
                             .Help("Open connections of each HTTP thread")
                             .Register(registry);
+    process_cpu = &add_gauge(registry, "process_cpu_seconds_total",
+                             "CPU time of the process, of all its threads");
     ready = &add_gauge(registry, "veche_ready", "1 when requests should come to this node");
     invalid =
         &add_gauge(registry, "veche_invalid_records", "Records in the log that were not ours");
@@ -174,6 +183,10 @@ void Metrics::count(model::Outcome outcome, std::size_t ballots) {
 
 void Metrics::records_applied(std::chrono::nanoseconds waited) {
   families_->apply_seconds->Observe(seconds_of(waited));
+}
+
+void Metrics::log_synced(std::chrono::nanoseconds took) {
+  families_->embedded->sync_seconds.Observe(seconds_of(took));
 }
 
 void Metrics::log_acknowledged(std::chrono::nanoseconds waited) {
@@ -231,7 +244,8 @@ std::string Metrics::text(const EngineFacts& facts) {
     families_->lag->Add({{"partition", name}})
         .Set(static_cast<double>(log_end - std::min(applied, log_end)));
   }
-  if (facts.embedded) families_->embedded->set(*facts.embedded);
+  if (families_->embedded) families_->embedded->records.Set(facts.log_records);
+  families_->process_cpu->Set(process_cpu_seconds());
   if (facts.kafka) families_->kafka->set(*facts.kafka);
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }

@@ -28,11 +28,6 @@ struct PartitionFacts {
   std::uint64_t applied = 0;  // the offset behind the last applied record
   std::uint64_t log_end = 0;  // as the log saw it last
 };
-struct EmbeddedLogFacts {
-  double groups = 0;
-  double records = 0;
-  double sync_seconds = 0;
-};
 struct KafkaLogFacts {
   bool reachable = false;
   double produced = 0;
@@ -46,7 +41,7 @@ struct EngineFacts {
   double invalid_records = 0;
   double duplicate_ballots = 0;
   std::vector<PartitionFacts> partitions;
-  std::optional<EmbeddedLogFacts> embedded;
+  double log_records = 0;  // of the embedded log, in synced groups
   std::optional<KafkaLogFacts> kafka;
 };
 
@@ -59,6 +54,7 @@ class Metrics final : public http::Observer {
   void count(model::Outcome outcome, std::size_t ballots = 1);
   // On threads of the engine and of the log.
   void records_applied(std::chrono::nanoseconds waited);
+  void log_synced(std::chrono::nanoseconds took);
   void log_acknowledged(std::chrono::nanoseconds waited);
   void log_round_trip(std::chrono::nanoseconds waited);
   // One JSON line a request goes to this file from now on; "-" is stderr.

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
-#include <boost/beast/core/string.hpp>
-#include <boost/beast/http/basic_parser.hpp>
-#include <charconv>
+#include <boost/beast/http/error.hpp>
 #include <iterator>
 #include <memory>
 
+#include "ingest/http/answer_parser.h"
 #include "ingest/http/coroutine.h"
+#include "ingest/http/site.h"
 
 namespace veche::http {
 namespace {
@@ -24,90 +24,6 @@ constexpr milliseconds kSweep{50};
 constexpr milliseconds kFirstPause{20};
 constexpr milliseconds kLongestPause{1'000};
 constexpr std::size_t kReadBytes = 64 * 1'024;
-constexpr std::uint64_t kAnswerBytes = std::uint64_t{1} << 30;
-constexpr std::uint32_t kAnswerHeaderBytes = 64 * 1'024;
-
-// Takes from an answer what the tools use, into an Answer whose memory is reused.
-class AnswerParser final : public beast::http::basic_parser<false> {
- public:
-  explicit AnswerParser(Answer& answer) : answer_(answer) {
-    body_limit(kAnswerBytes);
-    header_limit(kAnswerHeaderBytes);
-    eager(true);
-    answer_.content_type.clear();
-    answer_.etag.clear();
-    answer_.retry_after.reset();
-    answer_.body.clear();
-  }
-
- private:
-  using string_view = beast::string_view;
-  void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
-  void on_response_impl(int status, string_view, int, error_code&) override {
-    answer_.status = status;
-  }
-  void on_field_impl(beast::http::field name, string_view, string_view value,
-                     error_code&) override {
-    using Field = beast::http::field;
-    if (name == Field::content_type) answer_.content_type.assign(value.data(), value.size());
-    if (name == Field::etag) answer_.etag.assign(value.data(), value.size());
-    std::int32_t seconds = 0;
-    if (name == Field::retry_after &&
-        std::from_chars(value.data(), value.data() + value.size(), seconds).ec == std::errc{})
-      answer_.retry_after = std::chrono::seconds(seconds);
-  }
-  void on_header_impl(error_code&) override {}
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
-  std::size_t on_body_impl(string_view piece, error_code&) override {
-    answer_.body.append(piece.data(), piece.size());
-    return piece.size();
-  }
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view piece, error_code& error) override {
-    return on_body_impl(piece, error);
-  }
-  void on_finish_impl(error_code&) override {}
-
-  Answer& answer_;
-};
-
-struct Site {
-  std::string url;
-  std::string authority;  // host:port
-  Tcp::endpoint endpoint;
-};
-
-Result<Site> find_site(std::string_view url) {
-  constexpr std::string_view kScheme = "http://";
-  std::string_view rest = url;
-  const bool is_http = rest.starts_with(kScheme);
-  if (is_http) rest.remove_prefix(kScheme.size());
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  const std::size_t colon = rest.rfind(':');
-  if (!is_http || colon == std::string_view::npos || colon == 0 ||
-      rest.find('/') != std::string_view::npos)
-    return Fault{
-        fmt::format("\"{}\" is not an address this client can use: give http://host:port", url)};
-  std::string host(rest.substr(0, colon));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  boost::asio::io_context context;
-  Tcp::resolver resolver(context);
-  error_code error;
-  const auto found = resolver.resolve(host, std::string(rest.substr(colon + 1)), error);
-  if (error || found.empty())
-    return Fault{fmt::format("cannot find the host of {}: {}", url, error.message())};
-  return Site{std::string(url), std::string(rest), *found.begin()};
-}
-
-void append_call(const Call& call, const Site& site, std::string& out) {
-  const auto to = std::back_inserter(out);
-  fmt::format_to(to, "{} {} HTTP/1.1\r\nHost: {}\r\n", call.method, call.target, site.authority);
-  for (const auto& [name, value] : call.headers) fmt::format_to(to, "{}: {}\r\n", name, value);
-  if (!call.body.empty() || (call.method != "GET" && call.method != "HEAD"))
-    fmt::format_to(to, "Content-Length: {}\r\n", call.body.size());
-  out += "\r\n";
-  out += call.body;
-}
 
 struct Load;
 
@@ -227,7 +143,7 @@ Task Connection::exchange(const Call& call) {
   const auto sent_at = call.planned.value_or(Clock::now());
   if (loss_ == Loss::none) {
     out_.clear();
-    append_call(call, load_.site, out_);
+    append_call(call, load_.site.authority, out_);
     error_ = (co_await WriteAll(socket_, out_)).error;
     // A server that refuses early may close before it has read all; its answer is still there.
     co_await receive(call.method == "HEAD");
@@ -303,6 +219,16 @@ Fault Connection::fault() const {
 }
 
 }  // namespace
+
+void append_call(const Call& call, std::string_view authority, std::string& out) {
+  const auto to = std::back_inserter(out);
+  fmt::format_to(to, "{} {} HTTP/1.1\r\nHost: {}\r\n", call.method, call.target, authority);
+  for (const auto& [name, value] : call.headers) fmt::format_to(to, "{}: {}\r\n", name, value);
+  if (!call.body.empty() || (call.method != "GET" && call.method != "HEAD"))
+    fmt::format_to(to, "Content-Length: {}\r\n", call.body.size());
+  out += "\r\n";
+  out += call.body;
+}
 
 Result<LoadReport> run_load(std::string_view url, const LoadOptions& options, const NextCall& next,
                             const OnAnswer& on_answer) {

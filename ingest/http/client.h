@@ -35,6 +35,9 @@ struct Answer {
   std::chrono::nanoseconds latency{};  // from the first byte sent, or planned, to the last received
 };
 
+// The bytes of the call, for the server at `authority` (host:port), behind what `out` holds.
+void append_call(const Call& call, std::string_view authority, std::string& out);
+
 // One call on a connection of its own; blocks. `url` is "http://host:port". A fault says what to
 // do, e.g. that no server is running there.
 Result<Answer> fetch(std::string_view url, const Call& call, std::chrono::milliseconds timeout);

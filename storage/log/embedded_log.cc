@@ -192,8 +192,6 @@ void EmbeddedLog::close() {
   if (committer_.joinable()) committer_.join();
 }
 
-EmbeddedLog::SyncStats EmbeddedLog::stats() const { return {groups_, records_, sync_us_}; }
-
 // --- The committer thread ----------------------------------------------------------------------
 
 void EmbeddedLog::run() {
@@ -256,10 +254,7 @@ void EmbeddedLog::commit(std::vector<Queued> queue) {
         "the log in {} cannot be written: {}. What was on its way is unknown; nothing that was "
         "answered is lost. Mend the disk, and start again",
         options_.folder.string(), status.ToString()));
-  const auto took = std::chrono::steady_clock::now() - begin;
-  sync_us_ += static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(took).count());
-  ++groups_;
+  if (options_.on_synced) options_.on_synced(std::chrono::steady_clock::now() - begin);
   if (kFaultVariant != FaultVariant::answer_before_sync) deliver();
 }
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
@@ -44,6 +45,8 @@ struct EmbeddedLogOptions {
   // Called once, from the committer thread, when the log cannot be written, or read up to its end;
   // should not return.
   std::function<void(const std::string& why)> on_fatal;
+  // From the committer thread: how long the synced write of a group took. May be empty.
+  std::function<void(std::chrono::nanoseconds took)> on_synced = {};
   // The file system under the log; null: the machine's. Outlives the log.
   rocksdb::Env* env = nullptr;
 };
@@ -64,13 +67,8 @@ class EmbeddedLog final : public model::Log {
   void abandon_replay() override { abandoned_ = true; }
   void close() override;
 
-  // Synced groups since the start, the records in them, and the time their writes took.
-  struct SyncStats {
-    std::uint64_t groups = 0;
-    std::uint64_t records = 0;
-    std::uint64_t sync_us = 0;
-  };
-  SyncStats stats() const;
+  // In synced groups, since the start.
+  std::uint64_t records() const { return records_; }
 
  private:
   struct Queued {
@@ -102,9 +100,7 @@ class EmbeddedLog final : public model::Log {
   // Written by the committer alone.
   std::vector<std::atomic<std::uint64_t>> ends_;  // by slot: ballots partitions, then control
   std::vector<Consumer> consumers_;               // live ones
-  std::atomic<std::uint64_t> groups_{0};
   std::atomic<std::uint64_t> records_{0};
-  std::atomic<std::uint64_t> sync_us_{0};
   std::atomic<bool> disk_low_{false};
   std::chrono::steady_clock::time_point disk_seen_;
 

@@ -40,6 +40,7 @@ void on_run(CLI::App& command, std::function<Result<Exit>()> action);
 int run_program(CLI::App& app, int argc, const char* const* argv);
 
 void add_ballot(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_demo(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_keygen(CLI::App& app);

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   add_ballot(app);
   add_results(app);
   add_replay(app);
+  add_bench(app);
   add_recount(app);
   add_topic(app);
   add_doctor(app);

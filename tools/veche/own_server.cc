@@ -81,13 +81,12 @@ std::vector<std::string> environment_without_veche() {
 
 }  // namespace
 
-Result<std::unique_ptr<OwnServer>> OwnServer::start(const std::vector<std::string>& arguments) {
+Result<std::unique_ptr<OwnServer>> OwnServer::start(const std::vector<std::string>& arguments,
+                                                    auth::Algorithm algorithm) {
   auto folder = make_folder();
   if (!folder) return folder.error();
   std::unique_ptr<OwnServer> server(new OwnServer(*folder));
-  if (auto done =
-          auth::Issuer::generate(*folder, auth::Algorithm::kHs256, "https://id.example", "veche");
-      !done)
+  if (auto done = auth::Issuer::generate(*folder, algorithm, "https://id.example", "veche"); !done)
     return done.error();
   if (auto done = server->launch(arguments); !done) return done.error();
   if (auto done = server->read_url(); !done) return done.error();
@@ -130,6 +129,17 @@ Result<void> OwnServer::read_url() {
   }
   url_.pop_back();
   return {};
+}
+
+// The server tells it in its log before it tells its own address.
+std::string OwnServer::metrics_url() const {
+  constexpr std::string_view kBegin = "metrics at ";
+  constexpr std::string_view kEnd = "/metrics\n";
+  const auto log = tail_of(log_path());
+  const auto begin = log.find(kBegin);
+  const auto end = log.find(kEnd, begin);
+  if (begin == std::string::npos || end == std::string::npos) return {};
+  return log.substr(begin + kBegin.size(), end - begin - kBegin.size());
 }
 
 OwnServer::~OwnServer() {

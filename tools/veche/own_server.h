@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/model/result.h"
+#include "ingest/auth/jwks.h"
 
 namespace veche::tools {
 
@@ -20,7 +21,9 @@ class OwnServer {
  public:
   // Blocks until the server is ready. `arguments` are added to those of `veche serve`. The child
   // sees no VECHE_* variable. A fault tells the last lines of the server's log.
-  static Result<std::unique_ptr<OwnServer>> start(const std::vector<std::string>& arguments = {});
+  static Result<std::unique_ptr<OwnServer>> start(
+      const std::vector<std::string>& arguments = {},
+      auth::Algorithm algorithm = auth::Algorithm::kHs256);
 
   // Sends SIGTERM, waits for the drain, removes the folder.
   ~OwnServer();
@@ -28,6 +31,7 @@ class OwnServer {
   OwnServer& operator=(const OwnServer&) = delete;
 
   const std::string& url() const { return url_; }
+  std::string metrics_url() const;
   std::filesystem::path issuer_json() const { return folder_ / "issuer.json"; }
   const std::filesystem::path& folder() const { return folder_; }
 

@@ -17,6 +17,7 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "tools/veche/gz_file.h"
 
 namespace veche::tools {
 namespace {
@@ -395,29 +396,6 @@ class Parser {
   PabulibFile file_;
 };
 
-using GzFile = std::unique_ptr<gzFile_s, decltype(&gzclose)>;
-
-// zlib passes a file that is not compressed through as it is.
-std::optional<Fault> read_whole(const std::filesystem::path& path, std::string& text) {
-  const GzFile file(gzopen(path.c_str(), "rb"), &gzclose);
-  if (!file) return Fault{"cannot be opened; check the path and its permissions"};
-  constexpr std::size_t kStepBytes = 1 << 20;
-  for (;;) {
-    const auto had = text.size();
-    text.resize(had + kStepBytes);
-    const int got = gzread(file.get(), text.data() + had, kStepBytes);
-    text.resize(had + std::max(got, 0));
-    if (text.size() > limits::kPabulibBytes)
-      return Fault{fmt::format("larger than {} bytes", limits::kPabulibBytes)};
-    if (got <= 0) break;
-  }
-  int error = Z_OK;
-  const char* what = gzerror(file.get(), &error);
-  if (error != Z_OK) return Fault{fmt::format("cannot be read or unpacked: {}", what)};
-  if (path.extension() == ".gz" && gzdirect(file.get())) return Fault{"not compressed by gzip"};
-  return std::nullopt;
-}
-
 std::string file_stem(const std::filesystem::path& path) {
   auto name = path.filename();
   if (name.extension() == ".gz") name = name.stem();
@@ -453,9 +431,9 @@ Result<PabulibFile> read_pabulib(const std::filesystem::path& path) {
   const auto in_file = [&](const Fault& fault) {
     return Fault{fmt::format("{}: {}", path.string(), fault.message)};
   };
-  std::string text;
-  if (const auto fault = read_whole(path, text)) return in_file(*fault);
-  auto file = parse_pabulib(text);
+  const auto text = read_gz(path, limits::kPabulibBytes);
+  if (!text) return in_file(text.error());
+  auto file = parse_pabulib(*text);
   if (!file) return in_file(file.error());
   return file;
 }

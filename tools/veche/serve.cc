@@ -153,6 +153,7 @@ class Service {
     log_options.secret_check = secret_->check_value();
     log_options.disk_reserve_bytes = options_.disk_reserve_mib << 20;
     log_options.on_fatal = stop_at_once;
+    log_options.on_synced = [this](auto took) { metrics_.log_synced(took); };
     auto log = storage::EmbeddedLog::open(std::move(log_options));
     if (!log) return log.error();
     embedded_ = log->get();
@@ -337,9 +338,7 @@ class Service {
       facts.partitions.push_back(
           {node::name_of(partition), position.next.value, log_->end(partition).offset.value});
     if (embedded_) {
-      const auto log = embedded_->stats();
-      facts.embedded = {{static_cast<double>(log.groups), static_cast<double>(log.records),
-                         static_cast<double>(log.sync_us) / 1e6}};
+      facts.log_records = static_cast<double>(embedded_->records());
     } else {
       const auto log = kafka_->stats();
       facts.kafka = {{log.reachable, static_cast<double>(log.produced),
