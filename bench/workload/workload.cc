@@ -64,6 +64,7 @@ std::shared_ptr<const model::PollEntry> open_poll() {
   model::PollEntry entry;
   entry.definition = std::make_shared<const model::PollDefinition>(std::move(poll));
   entry.tree = city();
+  entry.target_places = model::places_of_targets(*entry.definition, *entry.tree);
   entry.phase = model::PollPhase::open;
   entry.was_open = true;
   return std::make_shared<const model::PollEntry>(std::move(entry));

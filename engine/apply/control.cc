@@ -135,6 +135,7 @@ std::shared_ptr<const model::PollEntry> Control::approved(const v1::PollChange& 
   auto entry = std::make_shared<model::PollEntry>();
   entry->tree = current_.trees[version - 1].tree;
   entry->definition = std::move(definition);
+  entry->target_places = model::places_of_targets(*entry->definition, *entry->tree);
   entry->changed_at = position().next;
   return entry;
 }

@@ -1,5 +1,8 @@
 #include "engine/model/directory.h"
 
+#include <algorithm>
+#include <variant>
+
 namespace veche::model {
 
 std::string_view name(PollPhase phase) {
@@ -14,6 +17,19 @@ std::string_view name(PollPhase phase) {
       return "cancelled";
   }
   return "unknown";
+}
+
+std::vector<TerritoryIndex> places_of_targets(const PollDefinition& poll,
+                                              const TerritoryTree& tree) {
+  std::vector<TerritoryIndex> places;
+  for (const auto& target : poll.targets)
+    if (const auto* territory = std::get_if<TerritoryCode>(&target))
+      if (const auto place = tree.find(*territory)) places.push_back(*place);
+  std::sort(places.begin(), places.end());
+  std::vector<TerritoryIndex> outermost;
+  for (const auto place : places)
+    if (outermost.empty() || !tree.is_within(place, outermost.back())) outermost.push_back(place);
+  return outermost;
 }
 
 const TreeVersion* Directory::tree_on(std::chrono::sys_days day) const {

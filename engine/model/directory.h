@@ -26,11 +26,17 @@ std::string_view name(PollPhase phase);
 struct PollEntry {
   std::shared_ptr<const PollDefinition> definition;
   std::shared_ptr<const TerritoryTree> tree;  // the version that the definition names
+  std::vector<TerritoryIndex> target_places;  // places_of_targets() of these two
   PollPhase phase = PollPhase::scheduled;
   std::uint32_t version = 1;  // of the definition: a change based on another one is void
   Offset changed_at;          // control offset of the last change of phase
   bool was_open = false;      // distinguishes a cancelled poll that has ballots
 };
+
+// The targets of the poll that are territories of the tree, as places, ascending; one that lies
+// within another is left out.
+std::vector<TerritoryIndex> places_of_targets(const PollDefinition& poll,
+                                              const TerritoryTree& tree);
 
 struct Directory {
   std::map<PollId, std::shared_ptr<const PollEntry>> polls;

@@ -1,8 +1,7 @@
 #include "ingest/api/api.h"
 
 #include <fmt/format.h>
-
-#include <boost/algorithm/string/predicate.hpp>
+#include <strings.h>
 
 #include "engine/model/limits.h"
 #include "ingest/http/problem.h"
@@ -18,7 +17,7 @@ using model::Outcome;
 bool is_media_type(std::string_view content_type, std::string_view wanted) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
-  return boost::algorithm::iequals(type, wanted);
+  return type.size() == wanted.size() && strncasecmp(type.data(), wanted.data(), type.size()) == 0;
 }
 
 struct BodyRule {

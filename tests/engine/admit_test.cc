@@ -215,6 +215,7 @@ TEST_P(VoterTable, MayVoteOrNot) {
   poll.definition = std::make_shared<const model::PollDefinition>(definition);
   poll.tree = std::make_shared<const model::TerritoryTree>(
       *model::TerritoryTree::parse_csv(samples::kTreeCsv));
+  poll.target_places = model::places_of_targets(*poll.definition, *poll.tree);
   std::vector<model::AddressCode> addresses;
   for (const auto& address : row.addresses)
     addresses.push_back(*model::AddressCode::parse(address));
@@ -233,6 +234,7 @@ const std::vector<VoterRow> kVoterRows{
     {"above_the_target", {"75701000"}, "75700000", {}, 2, Outcome::not_eligible},
     {"beside_the_target", {"75700000"}, "75800000", {}, 2, Outcome::not_eligible},
     {"in_one_of_two_targets", {"75700000", "75800000"}, "75800000", {}, 2, {}},
+    {"in_a_target_beside_one_within_it", {"75000000", "75700000"}, "75800000", {}, 2, {}},
     {"not_in_the_tree", {"75000000"}, "75999000", {}, 2, Outcome::not_eligible},
     {"target_not_in_the_tree", {"75999000"}, "75999000", {}, 2, Outcome::not_eligible},
     {"at_the_address", {"street-1"}, "75800000", {"street-1"}, 2, {}},

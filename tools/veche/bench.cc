@@ -271,6 +271,7 @@ Result<Exit> bench(Options options) {
         "--dup-percent, --other-answer-percent and --bad-percent are more than 100 in all"};
   if (!options.arrivals.empty() && options.rate == 0)
     return Fault{"--arrivals needs --rate: how many ballots a second on the average"};
+  if (options.ballots > 0) options.warmup_seconds = 0;
   options.mix.homes = options.territories == "even" ? HomeLaw::even : HomeLaw::zipf;
   catch_interrupts();
   allow_many_files();
@@ -334,10 +335,11 @@ void add_bench(CLI::App& app) {
   command.add_option("--duration", options->duration_seconds, "Seconds that are measured")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 86'400.0));
-  command
-      .add_option("--warmup", options->warmup_seconds, "Seconds before that, counted and proved")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 3'600.0));
+  auto* warmup = command
+                     .add_option("--warmup", options->warmup_seconds,
+                                 "Seconds before that, counted and proved")
+                     ->capture_default_str()
+                     ->check(CLI::Range(0.0, 3'600.0));
   command.add_option("--connections", options->connections, "Connections")
       ->capture_default_str()
       ->check(CLI::Range(1, 60'000));
@@ -354,7 +356,10 @@ void add_bench(CLI::App& app) {
       .add_option("--batch", options->batch_lines,
                   "Ballots in each request, as a gateway sends them")
       ->check(CLI::Range(std::size_t{1}, limits::kBatchLines));
-  command.add_option("--ballots", options->ballots, "End after so many ballots")
+  command
+      .add_option("--ballots", options->ballots,
+                  "End after so many ballots, all of them measured: there is no warm-up")
+      ->excludes(warmup)
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}));
   command.add_option("--alg", options->algorithm, "Algorithm of the tokens, of an own server")
       ->capture_default_str()
