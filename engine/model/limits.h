@@ -92,6 +92,7 @@ inline constexpr std::size_t kBatchBodyBytes = 16 * 1'024 * 1'024;  // after dec
 inline constexpr std::size_t kBatchLines = 10'000;
 inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
 inline constexpr std::size_t kBatchesPerThread = 4;
+inline constexpr std::size_t kBatchSliceLines = 128;  // read before others get their turn
 static_assert(kBatchLines <= kBallotsInFlight, "a full batch fits into an idle node");
 inline constexpr std::size_t kResultsWaitingPerThread = 256;
 inline constexpr std::size_t kPollSecretsPerThread = 1'024;

@@ -96,9 +96,8 @@ class Shard {
     model::PollId poll;
     model::VoterKey voter;
     friend bool operator==(const PendingKey&, const PendingKey&) = default;
-    friend std::size_t hash_value(const PendingKey& key) {
-      return hash_value(key.voter) ^ hash_value(key.poll);
-    }
+    // A voter key is made for one poll alone, and as good as random.
+    friend std::size_t hash_value(const PendingKey& key) { return hash_value(key.voter); }
   };
   enum class Waits : std::uint8_t { for_record, for_phase };  // phase: OPEN or CLOSE
   struct Pending {

@@ -47,16 +47,16 @@ void Ballots::post_ballot(const http::Request& request, std::string_view poll,
             claims->territory,
             {claims->addrs.begin(), claims->addrs.end()},
             claims->level};
-  cast_single(std::move(cast), std::string(request.body), responder, language, false);
+  cast_single(std::move(cast), request.body, responder, language, false);
 }
 
-void Ballots::cast_single(Cast cast, std::string body, http::Responder responder,
+void Ballots::cast_single(Cast cast, std::string_view body, http::Responder responder,
                           wire::Language language, bool behind_barrier) {
   const auto answers = reader_.read(body);
   if (!answers) return responder.send(http::problem(400, "malformed", answers.error().message));
   auto decision = decide(cast, **answers, behind_barrier);
   if (decision.needs_barrier) {
-    auto again = [this, cast = std::move(cast), body = std::move(body), responder,
+    auto again = [this, cast = std::move(cast), body = std::string(body), responder,
                   language](bool passed) {
       local_.app.node.release(1);
       if (!passed) return responder.send(refusal(Outcome::outcome_unknown, language));
@@ -147,9 +147,13 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
                                              claims->lines,
                                              claims->lines,
                                              std::vector<Line>(claims->lines),
+                                             std::exchange(decoded_, {}),
+                                             0,
+                                             0,
+                                             claims->limits,
                                              {}});
   ++batches_;
-  read_lines(batch, *claims, decoded_);
+  read_lines(batch);
 }
 
 // The token speaks for exactly this body.
@@ -166,25 +170,29 @@ std::optional<http::Response> Ballots::refuse_batch(const auth::BatchClaims& cla
   return std::nullopt;
 }
 
-void Ballots::read_lines(const std::shared_ptr<Batch>& batch, const auth::BatchClaims& claims,
-                         std::string_view body) {
-  for (std::size_t number = 0; number < claims.lines; ++number) {
-    auto line = body.substr(0, body.find('\n'));
-    body.remove_prefix(std::min(line.size() + 1, body.size()));
+// A slice at a time, so that the other connections of this thread get their turn, and the engine
+// has the first lines while the last ones are read.
+void Ballots::read_lines(const std::shared_ptr<Batch>& batch) {
+  const auto lines = batch->lines.size();
+  const auto slice_end = std::min(batch->next_line + limits::kBatchSliceLines, lines);
+  for (; batch->next_line < slice_end; ++batch->next_line) {
+    const auto rest = std::string_view(batch->body).substr(batch->next_byte);
+    auto line = rest.substr(0, rest.find('\n'));
+    batch->next_byte += std::min(line.size() + 1, rest.size());
     if (line.ends_with('\r')) line.remove_suffix(1);
-    cast_line(batch, number, line, *claims.limits, false);
+    cast_line(batch, batch->next_line, line, false);
   }
-  if (!batch->behind_barrier.empty()) resume_lines(batch, claims.limits);
   flush();
+  if (slice_end < lines) return local_.worker.post([this, batch] { read_lines(batch); });
+  if (!batch->behind_barrier.empty()) resume_lines(batch);
 }
 
 // Lines about polls that this node does not know as open: decided once more behind one barrier.
-void Ballots::resume_lines(const std::shared_ptr<Batch>& batch,
-                           std::shared_ptr<const auth::BatchLimits> gateway) {
-  auto again = [this, batch, gateway = std::move(gateway)](bool passed) {
+void Ballots::resume_lines(const std::shared_ptr<Batch>& batch) {
+  auto again = [this, batch](bool passed) {
     for (const auto& [number, text] : std::exchange(batch->behind_barrier, {})) {
       if (passed) {
-        cast_line(batch, number, text, *gateway, true);
+        cast_line(batch, number, text, true);
         continue;
       }
       batch->lines[number].outcome = Outcome::outcome_unknown;
@@ -198,8 +206,7 @@ void Ballots::resume_lines(const std::shared_ptr<Batch>& batch,
 }
 
 void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
-                        std::string_view text, const auth::BatchLimits& gateway,
-                        bool behind_barrier) {
+                        std::string_view text, bool behind_barrier) {
   auto& result = batch->lines[number];
   const auto refuse = [&](Line line) {
     result = std::move(line);
@@ -215,7 +222,7 @@ void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
   const auto line = reader_.read_line(text);
   if (!line) return refuse({Outcome::invalid_answer, 400, "malformed", line.error().message, {}});
   Line refused;
-  const auto cast = line_cast(**line, gateway, refused);
+  const auto cast = line_cast(**line, *batch->gateway, refused);
   if (!cast) return refuse(std::move(refused));
   auto decision = decide(*cast, (*line)->answers, behind_barrier);
   if (decision.needs_barrier) {
@@ -348,7 +355,7 @@ void Ballots::on_replies(const std::vector<node::Reply>& replies) {
   for (const auto& reply : replies) {
     const auto waiting = take_waiting(reply.ticket);
     std::string receipt;
-    if (is_counted(reply.outcome))
+    if (is_counted(reply.outcome) && (!waiting.batch || waiting.batch->detail_all))
       receipt = local_.secret_of(waiting.poll).receipt(reply.partition, reply.offset);
     if (!waiting.batch) {
       answer_single(waiting, reply.outcome, std::move(receipt));

@@ -54,6 +54,10 @@ class Ballots final : public node::ReplySink {
     std::size_t reserved = 0;
     std::size_t missing = 0;
     std::vector<Line> lines;
+    std::string body;           // decoded
+    std::size_t next_line = 0;  // that was not read yet, and where it begins
+    std::size_t next_byte = 0;
+    std::shared_ptr<const auth::BatchLimits> gateway;
     std::vector<std::pair<std::size_t, std::string>> behind_barrier;  // line number, text
   };
   // A request that the engine has; found again by its ticket.
@@ -74,21 +78,19 @@ class Ballots final : public node::ReplySink {
   };
 
   Decision decide(const Cast& cast, const model::NamedAnswers& answers, bool behind_barrier);
-  void cast_single(Cast cast, std::string body, http::Responder responder, wire::Language language,
-                   bool behind_barrier);
+  void cast_single(Cast cast, std::string_view body, http::Responder responder,
+                   wire::Language language, bool behind_barrier);
   void answer_single(const Waiting& waiting, model::Outcome outcome, std::string receipt);
 
   std::optional<http::Response> refuse_batch(const auth::BatchClaims& claims,
                                              std::string_view body);
-  void read_lines(const std::shared_ptr<Batch>& batch, const auth::BatchClaims& claims,
-                  std::string_view body);
+  void read_lines(const std::shared_ptr<Batch>& batch);
   void cast_line(const std::shared_ptr<Batch>& batch, std::size_t number, std::string_view text,
-                 const auth::BatchLimits& gateway, bool behind_barrier);
+                 bool behind_barrier);
   std::optional<Cast> line_cast(const wire::BatchLine& line, const auth::BatchLimits& gateway,
                                 Line& refused);
   void line_done(const std::shared_ptr<Batch>& batch);
-  void resume_lines(const std::shared_ptr<Batch>& batch,
-                    std::shared_ptr<const auth::BatchLimits> gateway);
+  void resume_lines(const std::shared_ptr<Batch>& batch);
   void answer_batch(const Batch& batch);
 
   void send(node::BallotRequest request, Waiting waiting);

@@ -201,12 +201,20 @@ std::optional<Counted> CheckpointedIndex::find(PartitionId partition, PollNumber
   if (const auto found = recent_.find(key); found != recent_.end()) return found->second;
   if (writing_.valid())
     if (const auto found = frozen_.find(key); found != frozen_.end()) return found->second;
-  return store_.find(partition, poll, voter);
+  if (absent_.contains(key)) return std::nullopt;
+  const auto found = store_.find(partition, poll, voter);
+  if (!found) {
+    if (absent_.size() >= limits::kBallotsInFlight) absent_.clear();  // of refused ones, mostly
+    absent_.insert(key);
+  }
+  return found;
 }
 
 void CheckpointedIndex::insert(PartitionId partition, PollNumber poll, const VoterKey& voter,
                                const Counted& counted) {
-  recent_.insert_or_assign({partition, poll, voter}, counted);
+  const Key key{partition, poll, voter};
+  absent_.erase(key);
+  recent_.insert_or_assign(key, counted);
 }
 
 bool CheckpointedIndex::ready_for_checkpoint() const {

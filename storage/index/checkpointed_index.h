@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <future>
@@ -99,6 +100,9 @@ class CheckpointedIndex final : public model::Index {
   Recent recent_;
   Recent frozen_;  // being written: read by the writer and by find, changed by nobody
   std::future<void> writing_;
+  // Voters whom find() did not see in the store. A voter is looked for when the ballot comes and
+  // again when its record is applied; in between only insert() could have let them in.
+  boost::unordered_flat_set<Key> absent_;
 };
 
 }  // namespace veche::storage
