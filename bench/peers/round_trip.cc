@@ -163,6 +163,7 @@ class RoundTrip {
 
   void report(Nanoseconds took) {
     if (consumed_ != produced_) give_up("not every record came back");
+    if (latencies_.empty()) give_up("SECONDS must be more than the two of its start");
     std::sort(latencies_.begin(), latencies_.end());
     const auto at = [&](double share) {
       return static_cast<double>(latencies_[static_cast<std::size_t>(

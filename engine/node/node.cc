@@ -7,6 +7,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/limits.h"
+#include "engine/model/thread_name.h"
 
 namespace veche::node {
 namespace {
@@ -109,6 +110,7 @@ Result<void> Node::start() {
 // One round: everything that has arrived is taken, applied and decided; then what it led to is
 // handed over at once, to the log and to those who asked.
 void Node::run_shard(ShardThread& self) {
+  model::name_thread("shard");
   std::uint64_t answered = 0;
   auto next_tick = std::chrono::steady_clock::now();
   for (bool stop = false; !stop;) {
@@ -136,6 +138,7 @@ void Node::run_shard(ShardThread& self) {
 }
 
 void Node::run_steward() {
+  model::name_thread("steward");
   auto next_tick = std::chrono::steady_clock::now();
   ClockStep clock;
   for (bool stop = false; !stop;) {

@@ -1,11 +1,14 @@
 #include "ingest/auth/primitives.h"
 
-#include <openssl/core_names.h>
+// SHA256_CTX, which can be copied, is deprecated by OpenSSL 3; what replaces it cannot be copied
+// but through its provider, on the heap.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -23,31 +26,46 @@ void init_sodium() {
 }
 
 void OpenSslFree::operator()(evp_cipher_ctx_st* owned) const { EVP_CIPHER_CTX_free(owned); }
-void OpenSslFree::operator()(evp_mac_ctx_st* owned) const { EVP_MAC_CTX_free(owned); }
 void OpenSslFree::operator()(evp_pkey_ctx_st* owned) const { EVP_PKEY_CTX_free(owned); }
 void OpenSslFree::operator()(evp_pkey_st* owned) const { EVP_PKEY_free(owned); }
 
 SecretBytes::~SecretBytes() { sodium_memzero(bytes_.data(), bytes_.size()); }
 
-HmacSha256::HmacSha256(std::span<const std::uint8_t> key) {
-  static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  context_.reset(EVP_MAC_CTX_new(hmac));
-  char digest[] = "SHA256";
-  const OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-      OSSL_PARAM_construct_end()};
-  must(EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1, "HMAC takes its key");
+struct HmacSha256::Keyed {
+  SHA256_CTX inner, outer;
+};
+
+HmacSha256::HmacSha256(std::span<const std::uint8_t> key) : keyed_(std::make_unique<Keyed>()) {
+  std::array<std::uint8_t, SHA256_CBLOCK> block{};
+  if (key.size() <= block.size())
+    std::copy(key.begin(), key.end(), block.begin());
+  else
+    SHA256(key.data(), key.size(), block.data());
+  const auto begin = [&](SHA256_CTX& hash, std::uint8_t pad) {
+    auto padded = block;
+    for (auto& byte : padded) byte ^= pad;
+    must(SHA256_Init(&hash) == 1 && SHA256_Update(&hash, padded.data(), padded.size()) == 1,
+         "SHA-256 takes a block");
+    sodium_memzero(padded.data(), padded.size());
+  };
+  begin(keyed_->inner, 0x36);
+  begin(keyed_->outer, 0x5C);
+  sodium_memzero(block.data(), block.size());
 }
 
-Bytes32 HmacSha256::of(std::string_view message) {
+HmacSha256::HmacSha256(HmacSha256&&) noexcept = default;
+
+HmacSha256::~HmacSha256() {
+  if (keyed_) sodium_memzero(keyed_.get(), sizeof(Keyed));
+}
+
+Bytes32 HmacSha256::of(std::string_view message) const {
   Bytes32 code;
-  std::size_t size = 0;
-  const auto bytes = bytes_of(message);
-  // Without a key, init goes back to the keyed state instead of hashing the key again.
-  must(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1 &&
-           EVP_MAC_update(context_.get(), bytes.data(), bytes.size()) == 1 &&
-           EVP_MAC_final(context_.get(), code.data(), &size, code.size()) == 1 &&
-           size == code.size(),
+  auto inner = keyed_->inner, outer = keyed_->outer;
+  must(SHA256_Update(&inner, message.data(), message.size()) == 1 &&
+           SHA256_Final(code.data(), &inner) == 1 &&
+           SHA256_Update(&outer, code.data(), code.size()) == 1 &&
+           SHA256_Final(code.data(), &outer) == 1,
        "HMAC-SHA256 gives 32 bytes");
   return code;
 }

@@ -53,6 +53,7 @@ class Connection {
   struct InFlight {
     std::uint64_t number;
     Clock::time_point since;
+    Clock::time_point sent;
   };
 
   void connected(const error_code& error);
@@ -168,8 +169,8 @@ bool Connection::take(const PreparedRequest& request, Clock::time_point now) {
     return false;
   const bool counts_connecting = limit && taken_ == 0;
   if (in_flight_.empty()) last_heard_ = now;
-  in_flight_.push_back(
-      {request.number, request.planned.value_or(counts_connecting ? connecting_since_ : now)});
+  const auto since = counts_connecting ? connecting_since_ : now;
+  in_flight_.push_back({request.number, request.planned.value_or(since), now});
   unsent_.emplace_back(request.bytes.data(), request.bytes.size());
   ++taken_;
   generator_.sent_one();
@@ -253,12 +254,12 @@ bool Connection::parse(std::string_view bytes) {
 }
 
 void Connection::finish_one() {
-  const auto [number, since] = in_flight_.front();
+  const auto [number, since, sent] = in_flight_.front();
   in_flight_.pop_front();
   generator_.settled(1);
   answer_.latency = last_heard_ - since;
   ++answered_;
-  generator_.source().answered(number, answer_);
+  generator_.source().answered(number, answer_, last_heard_ - sent);
   if (generator_.options().requests_per_connection == answered_) return end(false);
   generator_.is_free(*this, 1);
 }

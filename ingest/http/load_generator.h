@@ -31,7 +31,9 @@ class LoadSource {
 
   // Asked when a connection is free; none: there are no more, ever. Plans do not go back in time.
   virtual std::optional<PreparedRequest> next() = 0;
-  virtual void answered(std::uint64_t number, const Answer& answer) = 0;
+  // The answer's latency counts from the plan, where there is one; `since_sent` never does.
+  virtual void answered(std::uint64_t number, const Answer& answer,
+                        std::chrono::nanoseconds since_sent) = 0;
   virtual void lost(std::uint64_t number) = 0;
 };
 

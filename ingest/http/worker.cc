@@ -1,6 +1,7 @@
 #include "ingest/http/worker.h"
 
 #include "engine/model/assert.h"
+#include "engine/model/thread_name.h"
 #include "ingest/http/problem.h"
 #include "ingest/http/session.h"
 
@@ -23,7 +24,10 @@ Worker::~Worker() = default;
 
 void Worker::run() {
   post([this] { sweeper_.start(); });
-  thread_ = std::thread([this] { context_.run(); });
+  thread_ = std::thread([this] {
+    model::name_thread("http");
+    context_.run();
+  });
 }
 
 void Worker::join() { thread_.join(); }

@@ -10,6 +10,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/record.h"
+#include "engine/model/thread_name.h"
 #include "storage/clock.h"
 #include "storage/kafka/client.h"
 #include "storage/kafka/proof.h"
@@ -206,6 +207,7 @@ AppendStatus KafkaLog::append(PartitionId partition, RecordBatch records) {
 // --- Acknowledgements --------------------------------------------------------------------------
 
 void KafkaLog::run() {
+  model::name_thread("log");
   while (!stopping_) {
     pollfd events{kafka_->wake, POLLIN, 0};
     ::poll(&events, 1, to_ms(kWakeAnyway));
@@ -394,6 +396,7 @@ void KafkaLog::fail(KafkaFailure failure, const std::string& why) {
 // --- Probes ------------------------------------------------------------------------------------
 
 void KafkaLog::probe() {
+  model::name_thread("log-probe");
   for (;;) {
     {
       std::unique_lock lock(mutex_);

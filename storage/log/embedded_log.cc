@@ -10,6 +10,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
+#include "engine/model/thread_name.h"
 #include "storage/clock.h"
 #include "storage/keys.h"
 
@@ -195,6 +196,7 @@ void EmbeddedLog::close() {
 // --- The committer thread ----------------------------------------------------------------------
 
 void EmbeddedLog::run() {
+  model::name_thread("log");
   for (bool closing = false; !closing;) {
     std::vector<Queued> queue;
     std::vector<Consumer> joining;

@@ -30,9 +30,11 @@ class NumberedSource final : public LoadSource {
     ++next_;
     return request;
   }
-  void answered(std::uint64_t number, const Answer& answer) override {
+  void answered(std::uint64_t number, const Answer& answer,
+                std::chrono::nanoseconds since_sent) override {
     EXPECT_EQ(answer.body, std::to_string(number));
-    EXPECT_GT(answer.latency.count(), 0);
+    EXPECT_GT(since_sent.count(), 0);
+    EXPECT_GE(answer.latency, since_sent);
     ++answers[number];
     latest = std::chrono::steady_clock::now();
   }

@@ -60,7 +60,7 @@ json::object bench_json(const BenchWay& way, const BenchFigures& figures) {
           {"connections_made", figures.connections},
           {"connections_broken", figures.broken_connections},
           {"latency_ms", latencies_json(figures.latency)},
-          {"counted_latency_ms", latencies_json(figures.accepted_latency)},
+          {"counted_from_sending_ms", latencies_json(figures.counted_latency)},
           {"server_cpu_us", optional_json(figures.server_cpu_us)},
           {"generator_cpu_us", figures.generator_cpu_us},
           {"signing_cpu_us", figures.signing_cpu_us},
@@ -99,7 +99,7 @@ void print_bench(const BenchWay& way, const BenchFigures& figures) {
   fmt::print("latency of a request{}: {}\n", way.rate > 0 ? " from its planned time" : "",
              latencies_text(figures.latency));
   if (figures.counted() < figures.answered())
-    fmt::print("of those counted: {}\n", latencies_text(figures.accepted_latency));
+    fmt::print("of those counted, from its sending: {}\n", latencies_text(figures.counted_latency));
   if (way.readers > 0)
     fmt::print("{} readings of the results, {} failed: {}\n", figures.reads, figures.failed_reads,
                latencies_text(figures.read_latency));

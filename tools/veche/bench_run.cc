@@ -99,7 +99,7 @@ class BallotSource final : public http::LoadSource {
     return http::PreparedRequest{first + place, chunk->request(place), planned};
   }
 
-  void answered(std::uint64_t number, const http::Answer& answer) override {
+  void answered(std::uint64_t number, const http::Answer& answer, nanoseconds since_sent) override {
     with_ballots(number, [&](std::span<const BenchBallot> ballots) {
       const auto now = Clock::now();
       const bool is_measured = window_.holds(now);
@@ -110,7 +110,7 @@ class BallotSource final : public http::LoadSource {
         book_single(ballots.front(), answer, is_measured);
       if (!is_measured) return;
       latencies_.add(answer.latency);
-      if (figures_.counted() > counted_before) accepted_latencies_.add(answer.latency);
+      if (figures_.counted() > counted_before) counted_latencies_.add(since_sent);
       if ((latencies_.size() & kProgressMask) == 0 && progress_.is_due())
         progress_.show(fmt::format(
             "{} ballots answered, {:.0f} a second", figures_.answered(),
@@ -128,7 +128,7 @@ class BallotSource final : public http::LoadSource {
   BenchFigures take_figures() {
     figures_.seconds = seconds_of(std::min(Clock::now(), window_.end) - window_.begin);
     figures_.latency = latencies_.summary();
-    figures_.accepted_latency = accepted_latencies_.summary();
+    figures_.counted_latency = counted_latencies_.summary();
     if (way_.rate > 0) {
       const auto all =
           static_cast<std::uint64_t>(way_.rate * seconds_of(way_.warmup + way_.duration));
@@ -217,7 +217,7 @@ class BallotSource final : public http::LoadSource {
   std::size_t next_in_chunk_ = 0;
   std::uint64_t first_of_next_ = 0;
   std::uint64_t sent_ballots_ = 0;
-  LatencyList latencies_, accepted_latencies_;
+  LatencyList latencies_, counted_latencies_;
   BenchFigures figures_;
   Progress progress_;
 };
@@ -235,7 +235,7 @@ class ReaderSource final : public http::LoadSource {
     if (planned >= window_.end || interrupted()) return std::nullopt;
     return http::PreparedRequest{sent_++, request_, planned};
   }
-  void answered(std::uint64_t, const http::Answer& answer) override {
+  void answered(std::uint64_t, const http::Answer& answer, nanoseconds) override {
     if (!window_.holds(Clock::now())) return;
     latencies_.add(answer.latency);
     failed_ += answer.status != 200;

@@ -51,8 +51,8 @@ struct BenchFigures {
   std::uint64_t failed = 0;                      // ballots whose connection ended before the answer
   std::uint64_t broken_connections = 0;          // these three in the warm-up too
   std::uint64_t connections = 0;
-  Latencies latency;           // of a request
-  Latencies accepted_latency;  // of those with at least one ballot accepted or recorded
+  Latencies latency;          // of a request
+  Latencies counted_latency;  // from its sending, of those with a ballot accepted or recorded
   std::uint64_t reads = 0;
   std::uint64_t failed_reads = 0;
   Latencies read_latency;
