@@ -33,11 +33,11 @@ std::uint64_t amount(const Question& question, const Answer& answer) {
   return sum;
 }
 
-// Resolves one answer; its faults name the place under `at`.
+// Resolves the answer at one place of the ballot's list, which its faults name.
 class AnswerResolver {
  public:
-  AnswerResolver(const Question& question, std::string at, std::vector<DocumentFault>& faults)
-      : question_(question), at_(std::move(at)), faults_(faults) {}
+  AnswerResolver(const Question& question, std::size_t place, std::vector<DocumentFault>& faults)
+      : question_(question), place_(place), faults_(faults) {}
 
   void resolve(const NamedAnswer& named, Answer& answer) {
     if (named.with_points != (question_.kind == QuestionKind::points)) {
@@ -63,23 +63,28 @@ class AnswerResolver {
  private:
   void add(const NamedAnswer& named, std::size_t i, Answer& answer) {
     const auto& choice = named.choices[i];
-    const auto place = named.with_points ? std::string() : fmt::format("/{}", i);
+    // Points are written by name: a list's choices alone have a place.
+    const auto choice_fault = [&](std::string_view code, std::string detail) {
+      fault(named.with_points ? std::string() : fmt::format("/{}", i), code, std::move(detail));
+    };
     const auto option = place_of(question_.options, choice.option);
-    if (!option) return fault(place, "unknown-option", "the question has no such option");
-    if (seen_.test(*option)) return fault(place, "duplicate-option", "an option is chosen twice");
+    if (!option) return choice_fault("unknown-option", "the question has no such option");
+    if (seen_.test(*option)) return choice_fault("duplicate-option", "an option is chosen twice");
     seen_.set(*option);
     if (named.with_points && (choice.points < 1 || choice.points > limits::kPointsPerChoice))
-      return fault(place, "bad-points",
-                   fmt::format("points of an option are 1..{}", limits::kPointsPerChoice));
+      return choice_fault("bad-points",
+                          fmt::format("points of an option are 1..{}", limits::kPointsPerChoice));
     answer.choices.push_back({*option, static_cast<std::uint32_t>(choice.points)});
   }
-  void fault(std::string_view place, std::string_view code, std::string detail) {
+  // `choice`: the pointer from the choices on.
+  void fault(std::string_view choice, std::string_view code, std::string detail) {
     if (faults_.size() >= limits::kFaultsTold) return;
-    faults_.push_back({at_ + std::string(place), std::string(code), std::move(detail)});
+    faults_.push_back({fmt::format("/answers/{}/choices{}", place_, choice), std::string(code),
+                       std::move(detail)});
   }
 
   const Question& question_;
-  std::string at_;
+  const std::size_t place_;
   std::vector<DocumentFault>& faults_;
   std::bitset<limits::kOptionsPerQuestion> seen_;
 };
@@ -112,20 +117,21 @@ Answers resolve(const PollDefinition& poll, const NamedAnswers& named,
   }
   std::bitset<limits::kQuestionsPerPoll> seen;
   for (std::size_t i = 0; i < named.size(); ++i) {
-    const auto at = fmt::format("/answers/{}", i);
+    const auto fault = [&](const char* code, const char* detail) {
+      faults.push_back({fmt::format("/answers/{}/question", i), code, detail});
+    };
     const auto question = place_of(poll.questions, named[i].question);
     if (!question) {
-      faults.push_back({at + "/question", "unknown-question", "the poll has no such question"});
+      fault("unknown-question", "the poll has no such question");
       continue;
     }
     if (seen.test(*question)) {
-      faults.push_back({at + "/question", "duplicate-question", "a question is answered twice"});
+      fault("duplicate-question", "a question is answered twice");
       continue;
     }
     seen.set(*question);
     answers.push_back({*question, {}});
-    AnswerResolver(poll.questions[*question], at + "/choices", faults)
-        .resolve(named[i], answers.back());
+    AnswerResolver(poll.questions[*question], i, faults).resolve(named[i], answers.back());
   }
   for (std::size_t q = 0; q < poll.questions.size(); ++q)
     if (!seen.test(q))
@@ -145,7 +151,8 @@ bool fits(const PollDefinition& poll, const Answers& answers) {
 }
 
 std::string serialize(const Answers& answers) {
-  v1::Answers message;
+  thread_local v1::Answers message;  // keeps its memory: every ballot comes through here
+  message.Clear();
   for (const auto& answer : answers) {
     auto* entry = message.add_answers();
     entry->set_question(answer.question);

@@ -1,5 +1,6 @@
 #include "ingest/api/ballots.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -109,9 +110,9 @@ void Ballots::answer_single(const Waiting& waiting, Outcome outcome, std::string
   local_.app.metrics.count(outcome);
   const auto text = wire::describe(outcome, waiting.language);
   if (is_counted(outcome))
-    return waiting.responder->send(
-        json_response(text.status, fmt::format(R"({{"outcome":"{}","poll":"{}","receipt":"{}"}})",
-                                               text.code, waiting.poll.view(), receipt)));
+    return waiting.responder->send(json_response(
+        text.status, fmt::format(FMT_COMPILE(R"({{"outcome":"{}","poll":"{}","receipt":"{}"}})"),
+                                 text.code, waiting.poll.view(), receipt)));
   if (outcome != Outcome::invalid_answer)
     return waiting.responder->send(refusal(outcome, waiting.language));
   waiting.responder->send(faulty_document(text.status, text.code, text.detail, waiting.faults));
