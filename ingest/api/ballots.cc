@@ -25,6 +25,16 @@ std::uint32_t unix_hour() {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::hours>(now).count());
 }
 
+// The last line may go without its end. By memchr, which std::count does not use.
+std::size_t count_lines(std::string_view body) {
+  std::size_t lines = 0;
+  while (!body.empty()) {
+    body.remove_prefix(std::min(body.find('\n'), body.size() - 1) + 1);
+    ++lines;
+  }
+  return lines;
+}
+
 bool is_counted(Outcome outcome) {
   return outcome == Outcome::accepted || outcome == Outcome::recorded;
 }
@@ -162,8 +172,7 @@ std::optional<http::Response> Ballots::refuse_batch(const auth::BatchClaims& cla
                                                     std::string_view body) {
   const auto no = [](const char* why) { return refusal({auth::TokenError::kInvalid, why}); };
   if (auth::sha256(body) != claims.body_sha256) return no("the token is for another body");
-  auto lines = static_cast<std::size_t>(std::count(body.begin(), body.end(), '\n'));
-  if (!body.empty() && !body.ends_with('\n')) ++lines;
+  const auto lines = count_lines(body);
   if (lines > limits::kBatchLines)
     return http::problem(413, "too-large",
                          fmt::format("A batch has at most {} lines.", limits::kBatchLines));
