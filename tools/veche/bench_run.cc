@@ -88,6 +88,7 @@ class BallotSource final : public http::LoadSource {
     if (now >= window_.end || (planned && *planned >= window_.end)) return std::nullopt;
     if (chunks_.empty() || next_in_chunk_ == chunks_.back().chunk->requests()) {
       auto chunk = supply_.take();
+      is_supply_over_ = !chunk;
       if (!chunk) return std::nullopt;
       chunks_.push_back({first_of_next_, chunk, chunk->requests()});
       first_of_next_ += chunk->requests();
@@ -133,7 +134,7 @@ class BallotSource final : public http::LoadSource {
       const auto all =
           static_cast<std::uint64_t>(way_.rate * seconds_of(way_.warmup + way_.duration));
       figures_.planned = static_cast<std::uint64_t>(way_.rate * seconds_of(way_.duration));
-      figures_.unsent = all - std::min(all, sent_ballots_);
+      if (!is_supply_over_) figures_.unsent = all - std::min(all, sent_ballots_);
     }
     return std::move(figures_);
   }
@@ -217,6 +218,7 @@ class BallotSource final : public http::LoadSource {
   std::size_t next_in_chunk_ = 0;
   std::uint64_t first_of_next_ = 0;
   std::uint64_t sent_ballots_ = 0;
+  bool is_supply_over_ = false;
   LatencyList latencies_, counted_latencies_;
   BenchFigures figures_;
   Progress progress_;
