@@ -194,6 +194,7 @@ void Ballots::read_lines(const std::shared_ptr<Batch>& batch) {
   }
   flush();
   if (slice_end < lines) return local_.worker.post([this, batch] { read_lines(batch); });
+  std::string().swap(batch->body);  // the answer may be a while
   if (!batch->behind_barrier.empty()) resume_lines(batch);
 }
 

@@ -104,7 +104,7 @@ class Ballots final : public node::ReplySink {
   std::vector<std::uint64_t> free_tickets_;
   std::vector<node::BallotRequest> outgoing_;
   std::size_t batches_ = 0;
-  std::string decoded_;  // reused for decompressed bodies
+  std::string decoded_;  // the body of the batch that is being taken
 };
 
 }  // namespace veche::api

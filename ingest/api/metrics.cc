@@ -120,7 +120,7 @@ struct Metrics::Families {
   prometheus::Histogram* apply_seconds = nullptr;
   prometheus::Gauge* invalid = nullptr;
   prometheus::Gauge* duplicates = nullptr;
-  prometheus::Gauge* process_cpu = nullptr;
+  prometheus::Counter* process_cpu = nullptr;
   std::optional<EmbeddedLogFamilies> embedded;  // one of the two
   std::optional<KafkaLogFamilies> kafka;
   std::shared_ptr<spdlog::logger> access_log;
@@ -154,8 +154,11 @@ struct Metrics::Families {
                             .Name("veche_http_connections")
                             .Help("Open connections of each HTTP thread")
                             .Register(registry);
-    process_cpu = &add_gauge(registry, "process_cpu_seconds_total",
-                             "CPU time of the process, of all its threads");
+    process_cpu = &prometheus::BuildCounter()
+                       .Name("process_cpu_seconds_total")
+                       .Help("CPU time of the process, of all its threads")
+                       .Register(registry)
+                       .Add({});
     ready = &add_gauge(registry, "veche_ready", "1 when requests should come to this node");
     invalid =
         &add_gauge(registry, "veche_invalid_records", "Records in the log that were not ours");
@@ -245,7 +248,8 @@ std::string Metrics::text(const EngineFacts& facts) {
         .Set(static_cast<double>(log_end - std::min(applied, log_end)));
   }
   if (families_->embedded) families_->embedded->records.Set(facts.log_records);
-  families_->process_cpu->Set(process_cpu_seconds());
+  auto& cpu = *families_->process_cpu;
+  cpu.Increment(std::max(process_cpu_seconds() - cpu.Value(), 0.0));
   if (facts.kafka) families_->kafka->set(*facts.kafka);
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }

@@ -197,11 +197,13 @@ Result<Issuer> Issuer::load(const std::filesystem::path& issuer_json) {
     if (!entry || entry->type != kTypes[keys.size()]) return damaged;
     keys.push_back({std::move(entry->header), std::move(entry->signer)});
   }
-  return Issuer({std::move(keys[0]), std::move(keys[1]), std::move(keys[2])}, issuer, audience);
+  return Issuer(*algorithm, {std::move(keys[0]), std::move(keys[1]), std::move(keys[2])}, issuer,
+                audience);
 }
 
-Issuer::Issuer(Keys keys, std::string_view issuer, std::string_view audience)
-    : keys_(std::move(keys)),
+Issuer::Issuer(Algorithm algorithm, Keys keys, std::string_view issuer, std::string_view audience)
+    : algorithm_(algorithm),
+      keys_(std::move(keys)),
       issuer_members_(fmt::format(R"({{"iss":"{}","aud":"{}")", issuer, audience)) {}
 
 std::string Issuer::mint_vote(const VoteClaims& claims, std::chrono::sys_seconds now,

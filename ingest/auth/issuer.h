@@ -51,6 +51,8 @@ class Issuer {
   // Refuses an issuer.json that is open to others than its owner.
   static Result<Issuer> load(const std::filesystem::path& issuer_json);
 
+  Algorithm algorithm() const { return algorithm_; }  // of all three keys
+
   std::string mint_vote(const VoteClaims& claims, std::chrono::sys_seconds now,
                         std::chrono::seconds lifetime);
   std::string mint_batch(const Bytes32& body_sha256, std::uint32_t lines,
@@ -71,10 +73,11 @@ class Issuer {
     Key staff;
   };
 
-  Issuer(Keys keys, std::string_view issuer, std::string_view audience);
+  Issuer(Algorithm algorithm, Keys keys, std::string_view issuer, std::string_view audience);
   void begin_payload(std::chrono::sys_seconds now, std::chrono::seconds lifetime);
   std::string sign_payload(Key& key);
 
+  Algorithm algorithm_;
   Keys keys_;
   std::string issuer_members_;  // "iss" and "aud" as every payload begins
   std::string payload_;

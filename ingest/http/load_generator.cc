@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ingest/http/answer_parser.h"
@@ -48,6 +49,7 @@ class Connection {
   void sweep(Clock::time_point now);
   bool is_busy() const { return !in_flight_.empty(); }
   bool is_connected() const { return is_connected_; }
+  Clock::time_point last_heard() const { return last_heard_; }
 
  private:
   struct InFlight {
@@ -316,19 +318,22 @@ void Generator::is_free(Connection& connection, std::size_t places) {
 void Generator::dispatch() {
   if (is_dispatching_ || is_planned_) return;
   is_dispatching_ = true;
-  const auto now = Clock::now();
   while (!free_.empty() && !is_exhausted_) {
     if (!pending_) pending_ = source_.next();
     if (!pending_) {
       is_exhausted_ = true;
       break;
     }
+    const auto now = Clock::now();
     if (pending_->planned && *pending_->planned > now) {
       wait_for_plan(*pending_->planned);
       break;
     }
     Connection& connection = *free_.front();
     free_.pop_front();
+    const bool was_free_in_time =
+        pending_->planned && connection.last_heard() <= *pending_->planned;
+    if (was_free_in_time) lateness_.push_back(now - *pending_->planned);
     if (!connection.take(*pending_, now)) continue;
     pending_.reset();
     if (to_flush_.empty() || to_flush_.back() != &connection) to_flush_.push_back(&connection);
@@ -343,7 +348,6 @@ void Generator::wait_for_plan(Clock::time_point when) {
   plan_.expires_at(std::max(when, Clock::now() + kStep));
   plan_.async_wait([this](const error_code&) {
     is_planned_ = false;
-    if (pending_ && pending_->planned) lateness_.push_back(Clock::now() - *pending_->planned);
     dispatch();
   });
 }

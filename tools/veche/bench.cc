@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@ constexpr double kFastestRate = 400'000;
 constexpr double kFastestSingleRate = 130'000;
 // RSA and Ed25519 take longer to sign than to verify: all is signed before the clock runs.
 constexpr std::uint64_t kSlowBallots = 100'000;
+constexpr double kLongestSeconds = 86'400;
 
 struct Options {
   std::string server;
@@ -38,7 +40,6 @@ struct Options {
   std::string metrics;
   std::string algorithm = "hs256";
   std::uint32_t rate = 0;
-  bool max = false;
   bool sweep = false;
   double sweep_limit_ms = 5;
   double duration_seconds = 10;
@@ -85,19 +86,25 @@ class Bench {
         machine_(read_machine()) {}
 
   Result<Exit> run() {
+    if (auto version = read_version(); !version) return version.error();
+    if (auto way = plan_way(); !way) return way.error();
     auto poll = open_bench_poll(client_);
     if (!poll) return poll.error();
     poll_ = std::move(*poll);
+    auto done = measure();
+    if (!done) (void)close_bench_poll(client_, poll_);  // why it failed is told, not this
+    return done;
+  }
+
+ private:
+  Result<Exit> measure() {
     if (poll_.homes.empty()) return Fault{"the server's territories have no place to live in"};
-    if (auto version = read_version(); !version) return version.error();
-    if (auto way = plan_way(); !way) return way.error();
     books_.emplace(poll_, options_.batch_lines == 0);
     auto done = options_.sweep ? sweep() : run_once();
     if (!done) return done.error();
     return prove();
   }
 
- private:
   Result<void> read_version() {
     const auto version = client_.get("/version");
     if (!version) return version.error();
@@ -129,15 +136,15 @@ class Bench {
     const auto seconds = options_.warmup_seconds + options_.duration_seconds;
     const auto fastest = options_.batch_lines > 0 ? kFastestRate : kFastestSingleRate;
     const auto rate = way_.rate > 0 ? static_cast<double>(way_.rate) : fastest;
-    const bool is_slow = options_.algorithm != "hs256";
+    const bool is_slow = client_.issuer()->algorithm() != auth::Algorithm::kHs256;
     // A closed loop may be faster than we think, and then goes on with what is made meanwhile.
     const auto expected = static_cast<std::uint64_t>(rate * seconds) + 1;
     supply.ballots = way_.rate > 0 ? expected : UINT32_MAX;
     if (is_slow) supply.ballots = std::min(supply.ballots, kSlowBallots);
     if (options_.ballots > 0) supply.ballots = std::min(supply.ballots, options_.ballots);
     supply.window = std::min({expected, supply.ballots, kWindowBallots});
-    if (way_.rate > 0) supply.window = std::min(supply.window, way_.rate * kWindowSeconds);
     if (is_slow) supply.window = supply.ballots;
+    if (way_.rate > 0) supply.window = std::min(supply.window, way_.rate * kWindowSeconds);
     return supply;
   }
 
@@ -182,12 +189,12 @@ class Bench {
       way_.rate = std::max(good + (bad - good) / 2, 1u);
       auto figures = run_way();
       if (!figures) return figures.error();
-      const bool keeps = figures->latency.p99_ms <= options_.sweep_limit_ms && figures->unsent == 0;
+      const bool keeps = keeps_limit(*figures, options_.sweep_limit_ms);
       (keeps ? good : bad) = way_.rate;
       steps.push_back(std::move(*figures));
     }
     std::sort(steps.begin(), steps.end(),
-              [](const auto& a, const auto& b) { return a.planned < b.planned; });
+              [](const auto& a, const auto& b) { return a.asked_rate < b.asked_rate; });
     tell_sweep(*fastest, steps, good);
     return {};
   }
@@ -195,11 +202,7 @@ class Bench {
   void tell_sweep(const BenchFigures& fastest, const std::vector<BenchFigures>& steps,
                   std::uint32_t highest) {
     json::array table;
-    for (const auto& step : steps) {
-      way_.rate = static_cast<std::uint32_t>(static_cast<double>(step.planned) / step.seconds);
-      table.push_back(bench_json(way_, step));
-    }
-    way_.rate = 0;
+    for (const auto& step : steps) table.push_back(bench_json(way_, step));
     report_ = {{"closed_loop", bench_json(way_, fastest)},
                {"p99_limit_ms", options_.sweep_limit_ms},
                {"highest_rate", highest},
@@ -240,8 +243,18 @@ class Bench {
   }
 
   void print_json(const Comparison& comparison) {
-    report_["circumstances"] = bench_circumstances(
-        {options_.algorithm, options_.batch_lines, options_.seed}, machine_, version_);
+    report_["circumstances"] =
+        bench_circumstances({std::string(auth::text(client_.issuer()->algorithm())),
+                             options_.batch_lines, options_.seed},
+                            machine_, version_);
+    report_["options"] = {{"warmup_seconds", options_.warmup_seconds},
+                          {"dup_percent", options_.mix.again_percent},
+                          {"other_answer_percent", options_.mix.other_answer_percent},
+                          {"bad_percent", options_.mix.bad_percent},
+                          {"territories", options_.territories},
+                          {"readers", options_.readers},
+                          {"arrivals", options_.arrivals},
+                          {"per_connection", options_.per_connection}};
     report_["prepared"] = {{"requests", prepared_.requests}, {"ballots", prepared_.ballots}};
     report_["voters_counted"] = books_->voters_counted();
     report_["counts_compared"] = comparison.compared;
@@ -271,7 +284,11 @@ Result<Exit> bench(Options options) {
         "--dup-percent, --other-answer-percent and --bad-percent are more than 100 in all"};
   if (!options.arrivals.empty() && options.rate == 0)
     return Fault{"--arrivals needs --rate: how many ballots a second on the average"};
-  if (options.ballots > 0) options.warmup_seconds = 0;
+  if (options.ballots > 0) {
+    options.warmup_seconds = 0;
+    options.duration_seconds = kLongestSeconds;
+  }
+  while (options.server.ends_with('/')) options.server.pop_back();
   options.mix.homes = options.territories == "even" ? HomeLaw::even : HomeLaw::zipf;
   catch_interrupts();
   allow_many_files();
@@ -320,21 +337,23 @@ void add_bench(CLI::App& app) {
                                "its latency counts")
                    ->check(CLI::Range(1, 10'000'000));
   auto* max = command
-                  .add_flag("--max", options->max,
-                            "Closed loop, which is the default: a connection sends when it has "
-                            "its answer")
+                  .add_flag_function(
+                      "--max", [](std::int64_t) {},
+                      "Closed loop, which is the default: a connection sends when it has "
+                      "its answer")
                   ->excludes(rate);
-  command
-      .add_flag("--sweep", options->sweep,
-                "Find the highest rate whose p99 stays under --p99-limit")
-      ->excludes(rate)
-      ->excludes(max);
+  auto* sweep = command
+                    .add_flag("--sweep", options->sweep,
+                              "Find the highest rate whose p99 stays under --p99-limit")
+                    ->excludes(rate)
+                    ->excludes(max);
   command.add_option("--p99-limit", options->sweep_limit_ms, "Milliseconds, for --sweep")
+      ->needs(sweep)
       ->capture_default_str()
       ->check(CLI::Range(0.1, 10'000.0));
-  command.add_option("--duration", options->duration_seconds, "Seconds that are measured")
-      ->capture_default_str()
-      ->check(CLI::Range(0.1, 86'400.0));
+  auto* duration =
+      command.add_option("--duration", options->duration_seconds, "Seconds that are measured");
+  duration->capture_default_str()->check(CLI::Range(0.1, kLongestSeconds));
   auto* warmup = command
                      .add_option("--warmup", options->warmup_seconds,
                                  "Seconds before that, counted and proved")
@@ -360,6 +379,7 @@ void add_bench(CLI::App& app) {
       .add_option("--ballots", options->ballots,
                   "End after so many ballots, all of them measured: there is no warm-up")
       ->excludes(warmup)
+      ->excludes(duration)
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}));
   command.add_option("--alg", options->algorithm, "Algorithm of the tokens, of an own server")
       ->capture_default_str()

@@ -22,8 +22,10 @@ BenchBooks::BenchBooks(const BenchPoll& poll, bool tells_accepted)
 
 void BenchBooks::answered(const BenchBallot& ballot, int status, std::string_view code) {
   const bool is_passing = status == 503;  // "not now" is a right answer to any ballot
-  if (!is_passing && !is_expected(ballot.kind, status, code))
+  if (!is_passing && !is_expected(ballot.kind, status, code)) {
     contradiction(ballot, fmt::format("answered {} {}", status, code));
+    if (!is_from_sender(ballot.kind)) return;  // it has no home among the eligible ones
+  }
   if (status == 201) note(ballot, kAccepted);
   if (status == 200) note(ballot, kRecorded);
   if (code == "already-voted") note(ballot, kRefused);
@@ -31,7 +33,7 @@ void BenchBooks::answered(const BenchBallot& ballot, int status, std::string_vie
 }
 
 void BenchBooks::counted(const BenchBallot& ballot) {
-  if (!is_from_sender(ballot.kind)) contradiction(ballot, "counted");
+  if (!is_from_sender(ballot.kind)) return contradiction(ballot, "counted");
   note(ballot, kRecorded);
 }
 
@@ -41,6 +43,14 @@ void BenchBooks::lost(const BenchBallot& ballot) {
 }
 
 std::vector<BenchBallot> BenchBooks::take_unknown() { return std::exchange(unknown_, {}); }
+
+void BenchBooks::settled(const BenchBallot& ballot, int status, std::string_view code) {
+  const int shift = ballot.kind == BallotKind::other_answer ? kOtherShift : 0;
+  facts_[ballot.voter] &= static_cast<std::uint8_t>(~(kLost << shift));
+  answered(ballot, status, code);
+  // "Recorded" now tells that one of those that got no answer was accepted.
+  if (status == 200) facts_[ballot.voter] |= static_cast<std::uint8_t>(kAccepted << shift);
+}
 
 void BenchBooks::note(const BenchBallot& ballot, Fact fact) {
   if (ballot.voter >= facts_.size()) facts_.resize(ballot.voter + 1 + facts_.size() / 2);

@@ -5,7 +5,6 @@
 
 #include <boost/json/value.hpp>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +27,10 @@ class BenchBooks {
   // No answer came: what became of it is unknown, until the same ballot is sent again.
   void lost(const BenchBallot& ballot);
 
-  // Of those nobody knows the fate of; each voter and answer once.
+  // Of those nobody knows the fate of, as often as they were lost.
   std::vector<BenchBallot> take_unknown();
+  // What the server says to one of them, sent again: now its fate is known.
+  void settled(const BenchBallot& ballot, int status, std::string_view code);
 
   std::uint64_t voters_counted() const { return voters_counted_; }
   const CountsByTerritory& counts() const { return counts_; }

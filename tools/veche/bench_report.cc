@@ -47,8 +47,8 @@ void print_warnings(const BenchFigures& figures) {
 json::object bench_json(const BenchWay& way, const BenchFigures& figures) {
   json::object by_code;
   for (const auto& [code, count] : figures.by_code) by_code[code] = count;
-  return {{"loop", way.rate > 0 ? "open" : "closed"},
-          {"asked_rate", way.rate > 0 ? json::value(way.rate) : json::value(nullptr)},
+  return {{"loop", figures.asked_rate > 0 ? "open" : "closed"},
+          {"asked_rate", figures.asked_rate > 0 ? json::value(figures.asked_rate) : nullptr},
           {"connections", way.load.connections},
           {"pipeline", way.load.pipeline},
           {"seconds", figures.seconds},
@@ -65,6 +65,7 @@ json::object bench_json(const BenchWay& way, const BenchFigures& figures) {
           {"generator_cpu_us", figures.generator_cpu_us},
           {"signing_cpu_us", figures.signing_cpu_us},
           {"generator_share", figures.generator_share},
+          {"waits_for_signing", figures.waits_for_signing},
           {"lateness_p99_ms", figures.lateness_p99_ms},
           {"generator_was_limit", figures.generator_was_limit()},
           {"sync_p50_ms", optional_json(figures.sync_p50_ms)},
@@ -86,6 +87,8 @@ json::object bench_circumstances(const BenchLabel& label, const Machine& machine
 }
 
 void print_bench(const BenchWay& way, const BenchFigures& figures) {
+  if (figures.is_supply_over)
+    fmt::print("it ended after {:.1f} s, when all ballots were sent\n", figures.seconds);
   if (way.rate > 0)
     fmt::print("open loop: {} a second asked, {:.0f} answered, {:.0f} counted, for {:.1f} s\n",
                way.rate, figures.rate(), figures.counted_rate(), figures.seconds);
@@ -115,16 +118,19 @@ void print_bench(const BenchWay& way, const BenchFigures& figures) {
   print_warnings(figures);
 }
 
+bool keeps_limit(const BenchFigures& figures, double limit_ms) {
+  return figures.latency.p99_ms <= limit_ms && figures.unsent == 0 && figures.turned_away() == 0;
+}
+
 void print_sweep(const std::vector<BenchFigures>& steps, double limit_ms) {
   std::vector<std::vector<std::string>> rows{
       {"ASKED/S", "COUNTED/S", "P50 MS", "P99 MS", "P99.9 MS", "MAX MS", ""}};
   for (const auto& step : steps)
     rows.push_back(
-        {fmt::format("{:.0f}", static_cast<double>(step.planned) / step.seconds),
-         fmt::format("{:.0f}", step.counted_rate()), fmt::format("{:.2f}", step.latency.p50_ms),
-         fmt::format("{:.2f}", step.latency.p99_ms), fmt::format("{:.2f}", step.latency.p999_ms),
-         fmt::format("{:.2f}", step.latency.max_ms),
-         step.latency.p99_ms <= limit_ms && step.unsent == 0 ? "" : "over the limit"});
+        {std::to_string(step.asked_rate), fmt::format("{:.0f}", step.counted_rate()),
+         fmt::format("{:.2f}", step.latency.p50_ms), fmt::format("{:.2f}", step.latency.p99_ms),
+         fmt::format("{:.2f}", step.latency.p999_ms), fmt::format("{:.2f}", step.latency.max_ms),
+         keeps_limit(step, limit_ms) ? "" : "over the limit"});
   using enum Align;
   fmt::print("{}", format_table(rows, {right, right, right, right, right, right, left}));
 }

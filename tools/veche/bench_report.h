@@ -23,6 +23,9 @@ boost::json::object bench_circumstances(const BenchLabel& label, const Machine& 
 
 void print_bench(const BenchWay& way, const BenchFigures& figures);
 
+// Whether a planned rate was kept: p99 within the limit, everything sent, nobody turned away.
+bool keeps_limit(const BenchFigures& figures, double limit_ms);
+
 // The steps of a sweep, one a row.
 void print_sweep(const std::vector<BenchFigures>& steps, double limit_ms);
 

@@ -17,6 +17,7 @@ namespace veche::tools {
 namespace {
 
 constexpr std::size_t kChunkBallots = 4'096;
+constexpr auto kOldestToken = limits::kTokenLifetime - std::chrono::seconds(60);
 
 std::chrono::nanoseconds thread_cpu() {
   timespec used{};
@@ -184,6 +185,7 @@ void RequestSupply::wait_until_ready() {
 
 std::shared_ptr<const RequestChunk> RequestSupply::take() {
   std::unique_lock lock(mutex_);
+  drop_old();
   const auto is_at_end = [&] { return at_work_ == 0 && is_all_planned(); };
   if (ready_.empty() && !is_at_end()) ++made_.waits;
   made_one_.wait(lock, [&] { return !ready_.empty() || is_at_end(); });
@@ -194,6 +196,15 @@ std::shared_ptr<const RequestChunk> RequestSupply::take() {
   lock.unlock();
   took_one_.notify_one();
   return chunk;
+}
+
+void RequestSupply::drop_old() {
+  const auto oldest = std::chrono::steady_clock::now() - kOldestToken;
+  while (!ready_.empty() && ready_.front()->made_at < oldest) {
+    taken_ += ready_.front()->ballots.size();
+    ready_.pop_front();
+    took_one_.notify_one();
+  }
 }
 
 RequestSupply::Made RequestSupply::made() const {

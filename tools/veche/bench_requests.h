@@ -31,6 +31,7 @@ struct RequestChunk {
   std::vector<BenchBallot> ballots;
   std::string bytes;
   std::vector<std::size_t> ends;  // of each request in bytes
+  std::chrono::steady_clock::time_point made_at = std::chrono::steady_clock::now();
 
   std::size_t requests() const { return ends.size(); }
   std::string_view request(std::size_t number) const {
@@ -77,7 +78,8 @@ class RequestSupply {
 
   // Blocks until the window is full, or everything is made.
   void wait_until_ready();
-  // The next chunk; null when there are no more. Blocks while none is ready.
+  // The next chunk; null when there are no more. Blocks while none is ready. One whose tokens are
+  // nearly too old is passed over: its voters never come.
   std::shared_ptr<const RequestChunk> take();
 
   struct Made {
@@ -102,6 +104,7 @@ class RequestSupply {
   RequestChunk write(RequestWriter& writer, std::vector<BenchBallot> ballots) const;
   bool is_all_planned() const { return planned_ >= options_.ballots; }
   bool is_window_full() const { return is_all_planned() || planned_ >= options_.window; }
+  void drop_old();
   bool needs_refill() const { return planned_ - taken_ < options_.window / kRefillPart; }
   std::size_t lines() const { return std::max<std::size_t>(options_.batch_lines, 1); }
 

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/json.hpp>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <numeric>
+#include <stdexcept>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -37,7 +39,6 @@ double seconds_of(nanoseconds time) { return std::chrono::duration<double>(time)
 
 class LatencyList {
  public:
-  void reserve(std::size_t count) { microseconds_.reserve(count); }
   void add(nanoseconds latency) {
     microseconds_.push_back(static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(latency.count() / 1'000, 0, UINT32_MAX)));
@@ -104,14 +105,18 @@ class BallotSource final : public http::LoadSource {
     with_ballots(number, [&](std::span<const BenchBallot> ballots) {
       const auto now = Clock::now();
       const bool is_measured = window_.holds(now);
+      answered_in_all_ += ballots.size();
       const auto counted_before = figures_.counted();
       if (supply_.is_batched())
         book_batch(ballots, answer, is_measured);
       else
         book_single(ballots.front(), answer, is_measured);
-      if (!is_measured) return;
-      latencies_.add(answer.latency);
+      // With a plan a late answer belongs to the while it was planned in: what a server holds back
+      // until the end must not be missing from its latencies.
+      if (way_.rate > 0 ? window_.holds(now - answer.latency) : is_measured)
+        latencies_.add(answer.latency);
       if (figures_.counted() > counted_before) counted_latencies_.add(since_sent);
+      if (!is_measured) return;
       if ((latencies_.size() & kProgressMask) == 0 && progress_.is_due())
         progress_.show(fmt::format(
             "{} ballots answered, {:.0f} a second", figures_.answered(),
@@ -126,14 +131,18 @@ class BallotSource final : public http::LoadSource {
     });
   }
 
+  std::uint64_t answered_in_all() const { return answered_in_all_; }
+
   BenchFigures take_figures() {
-    figures_.seconds = seconds_of(std::min(Clock::now(), window_.end) - window_.begin);
+    figures_.is_supply_over = is_supply_over_;
+    figures_.asked_rate = way_.rate;
+    figures_.seconds = seconds_of(
+        is_supply_over_ ? std::min(Clock::now(), window_.end) - window_.begin : way_.duration);
     figures_.latency = latencies_.summary();
     figures_.counted_latency = counted_latencies_.summary();
     if (way_.rate > 0) {
       const auto all =
           static_cast<std::uint64_t>(way_.rate * seconds_of(way_.warmup + way_.duration));
-      figures_.planned = static_cast<std::uint64_t>(way_.rate * seconds_of(way_.duration));
       if (!is_supply_over_) figures_.unsent = all - std::min(all, sent_ballots_);
     }
     return std::move(figures_);
@@ -199,6 +208,8 @@ class BallotSource final : public http::LoadSource {
     };
     for (const auto& item : document.at("items").as_array()) {
       const auto place = item.at("line").to_number<std::size_t>() - 1;
+      if (place < next || place >= ballots.size())
+        throw std::runtime_error("a batch's answer names a line that was not sent, or twice");
       counted_up_to(place);
       const std::string code(item.at("code").as_string());
       books_.answered(ballots[next++], item.at("status").to_number<int>(), code);
@@ -218,6 +229,7 @@ class BallotSource final : public http::LoadSource {
   std::size_t next_in_chunk_ = 0;
   std::uint64_t first_of_next_ = 0;
   std::uint64_t sent_ballots_ = 0;
+  std::uint64_t answered_in_all_ = 0;
   bool is_supply_over_ = false;
   LatencyList latencies_, counted_latencies_;
   BenchFigures figures_;
@@ -229,12 +241,16 @@ class BallotSource final : public http::LoadSource {
 // Live readers: each asks once a second, all of them evenly spread.
 class ReaderSource final : public http::LoadSource {
  public:
-  ReaderSource(std::size_t readers, const Window& window, std::string request)
-      : step_(nanoseconds(kReadEvery) / readers), window_(window), request_(std::move(request)) {}
+  ReaderSource(std::size_t readers, const Window& window, std::string request,
+               const std::atomic<bool>& is_over)
+      : is_over_(is_over),
+        step_(nanoseconds(kReadEvery) / readers),
+        window_(window),
+        request_(std::move(request)) {}
 
   std::optional<http::PreparedRequest> next() override {
     const auto planned = start_ + step_ * sent_;
-    if (planned >= window_.end || interrupted()) return std::nullopt;
+    if (planned >= window_.end || is_over_ || interrupted()) return std::nullopt;
     return http::PreparedRequest{sent_++, request_, planned};
   }
   void answered(std::uint64_t, const http::Answer& answer, nanoseconds) override {
@@ -251,6 +267,7 @@ class ReaderSource final : public http::LoadSource {
   }
 
  private:
+  const std::atomic<bool>& is_over_;
   const nanoseconds step_;
   const Window window_;
   const std::string request_;
@@ -353,8 +370,8 @@ Result<ArrivalShape> read_arrivals(const std::string& path) {
   }
   if (moments.size() < 2) return Fault{fmt::format("{}: fewer than two arrivals", path)};
   std::sort(moments.begin(), moments.end());
-  const auto first = moments.front(), length = moments.back() - first;
-  if (length <= 0) return Fault{fmt::format("{}: all arrivals are at one moment", path)};
+  const auto first = moments.front(), length = moments.back() - first + 1;  // the last lasts 1 ms
+  if (length <= 1) return Fault{fmt::format("{}: all arrivals are at one moment", path)};
   for (auto& moment : moments) moment = (moment - first) / length;
   return moments;
 }
@@ -372,6 +389,13 @@ std::uint64_t BenchFigures::counted() const {
   return of("accepted") + of("recorded");
 }
 
+std::uint64_t BenchFigures::turned_away() const {
+  auto sum = failed;
+  for (const auto* code : {"overloaded", "outcome-unknown", "starting", "draining"})
+    if (const auto found = by_code.find(code); found != by_code.end()) sum += found->second;
+  return sum;
+}
+
 bool BenchFigures::generator_was_limit() const {
   return generator_share > kBusyShare || lateness_p99_ms > kLateMs || waits_for_signing > 0;
 }
@@ -382,21 +406,25 @@ Result<BenchFigures> run_bench(const BenchServer& server, const BenchPoll& poll,
   BallotSource source(way, supply, books);
   const auto window = source.window();
   std::optional<ReaderSource> readers;
+  std::atomic<bool> is_over{false};
   Sampler sampler(server, window);
-  std::thread reading;
+  std::jthread reading;
   if (way.readers > 0) {
-    readers.emplace(way.readers, window, results_request(poll, server.url));
-    reading = std::thread([&] {
+    readers.emplace(way.readers, window, results_request(poll, server.url), is_over);
+    reading = std::jthread([&] {
       // Its own faults show as failed reads, those of the server in the ballots too.
       (void)http::generate_load(server.url, {.connections = way.readers}, *readers);
     });
   }
   const auto load = http::generate_load(server.url, way.load, source);
+  is_over = true;
   sampler.stop();
   if (reading.joinable()) reading.join();
   if (!load) return load.error();
   if (interrupted()) return Fault{"interrupted: nothing is told of half a run"};
   auto figures = source.take_figures();
+  if (figures.seconds <= 0)
+    return Fault{"all ballots that were signed beforehand went into the warm-up: make it shorter"};
   if (readers) readers->report(figures);
   figures.connections = load->connections;
   figures.broken_connections = load->broken_connections;
@@ -405,8 +433,9 @@ Result<BenchFigures> run_bench(const BenchServer& server, const BenchPoll& poll,
   figures.lateness_p99_ms = seconds_of(load->lateness_p99) * 1e3;
   const auto signed_after = supply.made();
   figures.waits_for_signing = signed_after.waits - signed_before.waits;
-  figures.signing_cpu_us = seconds_of(signed_after.cpu - signed_before.cpu) * 1e6 /
-                           static_cast<double>(std::max<std::uint64_t>(figures.answered(), 1));
+  figures.signing_cpu_us =
+      seconds_of(signed_after.cpu - signed_before.cpu) * 1e6 /
+      static_cast<double>(std::max<std::uint64_t>(source.answered_in_all(), 1));
   sampler.report(figures);
   return figures;
 }
@@ -417,7 +446,7 @@ Result<void> settle_unknown(ApiClient& client, RequestWriter& writer, BenchBooks
       const auto answer = client.call(writer.single(ballot));
       if (!answer) return answer.error();
       if (answer->status != kServiceUnavailable) {
-        books.answered(ballot, answer->status, answer->status / 100 == 2 ? "" : code_of(*answer));
+        books.settled(ballot, answer->status, answer->status / 100 == 2 ? "" : code_of(*answer));
         break;
       }
       if (attempt == kSettleAttempts)

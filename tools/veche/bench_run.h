@@ -16,7 +16,7 @@
 
 namespace veche::tools {
 
-// When ballots came in a real poll: moments in 0..1, ascending.
+// When ballots came in a real poll: moments from 0 to below 1, ascending.
 using ArrivalShape = std::vector<double>;
 
 // From a table of comma-separated values, .gz or not, whose first column is the time of each vote
@@ -45,8 +45,9 @@ struct Latencies {
 
 struct BenchFigures {
   double seconds = 0;
-  std::uint64_t planned = 0;  // ballots, in that time; 0: as fast as answers come
-  std::uint64_t unsent = 0;   // planned, and no connection was free for them in time
+  std::uint32_t asked_rate = 0;  // ballots a second; 0: as fast as answers come
+  bool is_supply_over = false;   // it ended before its time: all ballots were sent
+  std::uint64_t unsent = 0;      // planned, and no connection was free for them in time
   std::map<std::string, std::uint64_t> by_code;  // ballots answered in that time
   std::uint64_t failed = 0;                      // ballots whose connection ended before the answer
   std::uint64_t broken_connections = 0;          // these three in the warm-up too
@@ -70,6 +71,8 @@ struct BenchFigures {
   std::uint64_t counted() const;  // accepted or recorded
   double rate() const { return static_cast<double>(answered()) / seconds; }
   double counted_rate() const { return static_cast<double>(counted()) / seconds; }
+  // Ballots that a server in trouble refused for now, or lost.
+  std::uint64_t turned_away() const;
   // Whether the generator itself was the limit: then the server may be faster than the figures.
   bool generator_was_limit() const;
 };
