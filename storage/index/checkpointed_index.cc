@@ -80,6 +80,9 @@ rocksdb::Options index_options() {
   options.optimize_filters_for_hits = false;      // most voters asked for are new ones
   options.keep_log_file_num = 4;
   options.max_background_jobs = 2;
+  // Every checkpoint overlaps all keys: merging by size rewrites a voter a few times, merging by
+  // levels about ten times.
+  options.compaction_style = rocksdb::kCompactionStyleUniversal;
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.block_cache = rocksdb::NewLRUCache(limits::kIndexCacheBytes);
