@@ -45,7 +45,7 @@ class Bench(unittest.TestCase):
         self.assertLess(report["seconds"], 30)
 
     def test_batches_of_a_gateway(self):
-        report = self.proved("--batch", 100, "--ballots", 5000, "--connections", 4, "--dup-percent",
+        report = self.proved("--batch", 300, "--ballots", 6000, "--connections", 4, "--dup-percent",
                              10, "--bad-percent", 5)
         self.assertIn("malformed", report["outcomes"])
 
@@ -80,6 +80,12 @@ class Bench(unittest.TestCase):
         done, _ = bench("--dup-percent", 60, "--bad-percent", 60)
         self.assertEqual(done.returncode, 1)
         self.assertIn("more than 100", done.stderr)
+        done, _ = bench("--arrivals", "any.csv", "--rate", 10, "--ballots", 10)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--arrivals needs --duration", done.stderr)
+        done, _ = bench("--arrivals", "any.csv", "--rate", 10)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("any.csv", done.stderr)
 
     def test_a_server_that_answers_too_early_is_noticed(self):
         binary = pathlib.Path(veche.BINARY).parent / "veche-answer_on_append"

@@ -284,6 +284,8 @@ Result<Exit> bench(Options options) {
         "--dup-percent, --other-answer-percent and --bad-percent are more than 100 in all"};
   if (!options.arrivals.empty() && options.rate == 0)
     return Fault{"--arrivals needs --rate: how many ballots a second on the average"};
+  if (!options.arrivals.empty() && options.ballots > 0)
+    return Fault{"--arrivals needs --duration, and not --ballots: it is a shape in time"};
   if (options.ballots > 0) {
     options.warmup_seconds = 0;
     options.duration_seconds = kLongestSeconds;
