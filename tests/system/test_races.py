@@ -104,6 +104,7 @@ class Races(veche.ServerCase):
             thread.start()
         for thread in threads:
             thread.join()
+        self.assertEqual(len(outcomes), 8 * 1000 + 4 * 100, "a batch was refused as a whole")
         counted = self.assert_each_voter_counted_once(outcomes)
         self.assert_counts(poll, collections.Counter(counted.values()))
 
