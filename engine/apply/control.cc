@@ -52,6 +52,10 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
       return compare(record.hello().tail(), applied);
     case v1::Record::kNoop:
       return compare(record.noop().tail(), applied);
+    case v1::Record::kPublication:
+    case v1::Record::kAuditRead:
+    case v1::Record::kCertificate:
+      return;
     case v1::Record::kOpen:
     case v1::Record::kClose:
     case v1::Record::kBallot:

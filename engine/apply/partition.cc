@@ -64,6 +64,9 @@ void Partition::apply_record(const v1::Record& record, Applied& applied) {
       return;
     case v1::Record::kTerritories:
     case v1::Record::kPollChange:
+    case v1::Record::kPublication:
+    case v1::Record::kAuditRead:
+    case v1::Record::kCertificate:
     case v1::Record::KIND_NOT_SET:
       applied.effect = Effect::invalid;  // does not belong into a ballots partition
   }

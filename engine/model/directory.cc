@@ -7,12 +7,18 @@ namespace veche::model {
 
 std::string_view name(PollPhase phase) {
   switch (phase) {
+    case PollPhase::draft:
+      return "draft";
+    case PollPhase::submitted:
+      return "submitted";
     case PollPhase::scheduled:
       return "scheduled";
     case PollPhase::open:
       return "open";
     case PollPhase::closed:
       return "closed";
+    case PollPhase::certified:
+      return "certified";
     case PollPhase::cancelled:
       return "cancelled";
   }

@@ -11,14 +11,18 @@
 
 #include "engine/model/ids.h"
 #include "engine/model/poll.h"
+#include "engine/model/publication.h"
 #include "engine/model/territory.h"
 
 namespace veche::model {
 
 enum class PollPhase : std::uint8_t {
+  draft,      // a moderator's: staff alone may know of it, until it is approved
+  submitted,  // waits for an approver, who is not its drafter
   scheduled,  // approved; opens at its time, or when an approver opens it
   open,
   closed,
+  certified,  // closed, and its final result is frozen
   cancelled,
 };
 std::string_view name(PollPhase phase);
@@ -31,6 +35,12 @@ struct PollEntry {
   std::uint32_t version = 1;  // of the definition: a change based on another one is void
   Offset changed_at;          // control offset of the last change of phase
   bool was_open = false;      // distinguishes a cancelled poll that has ballots
+  std::shared_ptr<const Publication> publication;  // the last; of a poll in steps alone
+
+  bool takes_no_more() const {  // its ballots are all cast: CLOSE is due in every partition
+    return phase == PollPhase::closed || phase == PollPhase::certified ||
+           (phase == PollPhase::cancelled && was_open);
+  }
 };
 
 // The targets of the poll that are territories of the tree, as places, ascending; one that lies

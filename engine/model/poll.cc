@@ -24,8 +24,9 @@ constexpr std::array<std::pair<Visibility, std::string_view>, 4> kVisibilities{{
     {Visibility::after_close, "after_close"},
     {Visibility::after_certification, "after_certification"},
 }};
-constexpr std::array<std::pair<Disclosure, std::string_view>, 1> kDisclosures{{
+constexpr std::array<std::pair<Disclosure, std::string_view>, 2> kDisclosures{{
     {Disclosure::exact, "exact"},
+    {Disclosure::steps, "steps"},
 }};
 
 template <class Table, class Value>
@@ -146,6 +147,11 @@ std::vector<DocumentFault> check(const PollDefinition& poll) {
                 "wrong-length", fmt::format("a poll has 1..{} targets", limits::kTargetsPerPoll));
   faults.expect(poll.expected_voters.size() <= limits::kExpectedVotersPerPoll, "/expected_voters",
                 "too-many", fmt::format("at most {}", limits::kExpectedVotersPerPoll));
+  if (poll.disclosure == Disclosure::steps)
+    faults.expect(poll.least_voters >= limits::kLeastVotersMin &&
+                      poll.least_voters <= limits::kLeastVotersMax,
+                  "/disclosure/k", "bad-range",
+                  fmt::format("{}..{}", limits::kLeastVotersMin, limits::kLeastVotersMax));
   check_questions(poll, faults);
   faults.expect(to_message(poll).ByteSizeLong() <= limits::kDefinitionBytes, "", "too-large",
                 fmt::format("a definition has at most {} bytes in the log: shorten its titles",

@@ -38,7 +38,10 @@ enum class Visibility : std::uint8_t {
   after_certification = 4,
 };
 
-enum class Disclosure : std::uint8_t { exact = 1 };
+enum class Disclosure : std::uint8_t {
+  exact = 1,  // every ballot shows at once
+  steps = 2,  // in batches of at least k voters who did not all choose the same: publish/steps.h
+};
 
 struct Option {
   std::string id;
@@ -75,6 +78,7 @@ struct PollDefinition {
   std::map<TerritoryCode, std::uint64_t> expected_voters;
   Visibility visibility = Visibility::public_live;
   Disclosure disclosure = Disclosure::exact;
+  std::uint32_t least_voters = 0;  // of steps: k
   std::vector<Question> questions;
   std::uint32_t tree_version = 0;  // the version of the territory tree that targets speak of
   friend bool operator==(const PollDefinition&, const PollDefinition&) = default;

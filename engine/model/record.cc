@@ -70,11 +70,12 @@ bool read_target(const v1::Target& message, PollDefinition& poll) {
 
 bool read_policies(const v1::Definition& message, PollDefinition& poll) {
   if (!v1::Visibility_IsValid(message.visibility()) || message.visibility() == 0) return false;
-  if (message.disclosure() != v1::DISCLOSURE_EXACT) return false;
+  if (!v1::Disclosure_IsValid(message.disclosure()) || message.disclosure() == 0) return false;
   if (message.min_level() < limits::kMinLevel || message.min_level() > limits::kMaxLevel)
     return false;
   poll.visibility = static_cast<Visibility>(message.visibility());
   poll.disclosure = static_cast<Disclosure>(message.disclosure());
+  poll.least_voters = message.least_voters();
   poll.min_level = static_cast<std::uint8_t>(message.min_level());
   return true;
 }
@@ -171,6 +172,7 @@ v1::Definition to_message(const PollDefinition& poll) {
     (*message.mutable_expected_voters())[code.str()] = voters;
   message.set_visibility(static_cast<v1::Visibility>(poll.visibility));
   message.set_disclosure(static_cast<v1::Disclosure>(poll.disclosure));
+  message.set_least_voters(poll.least_voters);
   message.set_tree_version(poll.tree_version);
   for (const auto& question : poll.questions) {
     auto* entry = message.add_questions();

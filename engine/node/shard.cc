@@ -290,9 +290,7 @@ void Shard::reconcile(Owned& owned, Instant now) {
     const auto entry = directory_->find(id);
     const auto* state = owned.partition.find(id);
     const bool needs_open = entry && (entry->was_open || entry->phase == PollPhase::open) && !state;
-    const bool ended = entry && (entry->phase == PollPhase::closed ||
-                                 (entry->phase == PollPhase::cancelled && entry->was_open));
-    const bool needs_close = ended && state && !state->closed;
+    const bool needs_close = entry && entry->takes_no_more() && state && !state->closed;
     if (!needs_open && !needs_close) {
       next = owned.unsettled.erase(next);
       owned.on_its_way.erase(id);

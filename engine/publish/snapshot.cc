@@ -10,13 +10,12 @@
 namespace veche::publish {
 namespace {
 
-using Row = std::vector<std::uint64_t>;
-
 void add(Row& sum, std::span<const std::uint64_t> row) {
   for (std::size_t i = 0; i < row.size(); ++i) sum[i] += row[i];
 }
 
 std::optional<Hidden> hidden(const model::PollEntry& poll, Viewer viewer, bool is_final) {
+  if (viewer == Viewer::auditor) return std::nullopt;
   switch (poll.definition->visibility) {
     case model::Visibility::public_live:
       return std::nullopt;
@@ -27,6 +26,7 @@ std::optional<Hidden> hidden(const model::PollEntry& poll, Viewer viewer, bool i
       if (is_final) return std::nullopt;
       return Hidden{"the poll is closed"};
     case model::Visibility::after_certification:
+      if (poll.phase == model::PollPhase::certified) return std::nullopt;
       return Hidden{"the result is certified"};
   }
   return Hidden{"never"};
@@ -70,8 +70,14 @@ void add_territories(const model::PollEntry& poll, const model::Tally& tally, Sn
     if (const auto place = tree.find(tally.territories()[i]))
       own[*place].assign(row.begin(), row.end());
     else
-      elsewhere.push_back(
-          {tally.territories()[i], {}, {}, 0, std::nullopt, row[0], Row(row.begin(), row.end())});
+      elsewhere.push_back({tally.territories()[i],
+                           {},
+                           {},
+                           0,
+                           std::nullopt,
+                           row[0],
+                           Suppressed::no,
+                           Row(row.begin(), row.end())});
   }
   const auto shown = shown_nodes(poll, own);
   // A parent comes before its children, so going backwards every node is whole when it is added
@@ -93,7 +99,7 @@ void add_territories(const model::PollEntry& poll, const model::Tally& tally, Sn
     snapshot.territories.push_back(
         {node.code, node.name, node.kind, node.level,
          node.parent ? std::optional(tree[*node.parent].code) : std::nullopt,
-         own[place].empty() ? 0 : own[place][0], std::move(below[place])});
+         own[place].empty() ? 0 : own[place][0], Suppressed::no, std::move(below[place])});
   }
   for (auto& row : elsewhere) snapshot.territories.push_back(std::move(row));
 }
@@ -107,6 +113,20 @@ void check_sums(const Snapshot& snapshot) {
 }
 
 }  // namespace
+
+std::string_view name(Suppressed suppressed) {
+  switch (suppressed) {
+    case Suppressed::no:
+      return "";
+    case Suppressed::not_yet:
+      return "not-yet";
+    case Suppressed::in_group:
+      return "in-group";
+    case Suppressed::too_few:
+      return "too-few";
+  }
+  return "unknown";
+}
 
 Published publish(const node::Collected& collected, Viewer viewer) {
   const auto& poll = *collected.poll;
@@ -123,13 +143,17 @@ Published publish(const node::Collected& collected, Viewer viewer) {
                     .positions = {},
                     .is_final = is_final,
                     .shape = tally.shape(),
+                    .turnout = {},
+                    .suppressed = Suppressed::no,
                     .counts = Row(tally.shape().width()),
-                    .territories = {}};
+                    .territories = {},
+                    .groups = {}};
   for (const auto& partial : partials) {
     snapshot.positions.push_back(partial.position);
     if (partial.tally) tally.merge(*partial.tally);
   }
   for (std::size_t i = 0; i < tally.territories().size(); ++i) add(snapshot.counts, tally.row(i));
+  snapshot.turnout = snapshot.ballots();
   add_territories(poll, tally, snapshot);
   check_sums(snapshot);
   return snapshot;

@@ -18,6 +18,17 @@
 
 namespace veche::publish {
 
+// Why counts are not shown, or that they are.
+enum class Suppressed : std::uint8_t {
+  no,
+  not_yet,   // what there is may not come out yet
+  in_group,  // they are shown together with others alone: see Snapshot::groups
+  too_few,   // of the whole poll, at its end: fewer than k voters
+};
+std::string_view name(Suppressed suppressed);  // "" for no, else "not-yet", "in-group", "too-few"
+
+using Row = std::vector<std::uint64_t>;  // as Tally lays it out: ballots first
+
 // Counts of one territory with everything below it.
 struct TerritoryCounts {
   model::TerritoryCode code;
@@ -25,29 +36,46 @@ struct TerritoryCounts {
   std::string_view kind;
   std::uint8_t level = 0;
   std::optional<model::TerritoryCode> parent;
-  std::uint64_t not_below = 0;        // ballots of those registered here and nowhere below
-  std::vector<std::uint64_t> counts;  // as Tally lays out a row: ballots first
+  std::optional<std::uint64_t> not_below;  // ballots of those registered here and nowhere below
+  Suppressed suppressed = Suppressed::no;
+  Row counts;  // empty: suppressed
 };
 
-// What was applied of a poll at one moment. Territories come in the order of the tree; a node's
-// children and its not_below add up to it, and the roots add up to `counts`: always.
+// Cells that are shown together alone; `steps` alone has such. A cell is a leaf, or what is
+// registered in an inner territory and nowhere below. No ballot is in two groups.
+struct GroupCounts {
+  std::optional<model::TerritoryCode> within;  // the smallest territory that holds all; none does
+  std::string_view within_name;
+  std::vector<model::TerritoryCode> leaves;
+  std::vector<model::TerritoryCode> not_below;
+  Suppressed suppressed = Suppressed::no;
+  Row counts;  // empty: suppressed
+};
+
+// What may be seen of a poll at one moment. Territories come in the order of the tree. What is
+// shown adds up, always: a node is the sum of its not_below, of its children that are shown, and of
+// the groups within it that no shown child holds; the whole poll is that of all.
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
-  std::string version;                     // equal for equal content, another for other content
-  model::Instant as_of;                    // every ballot that was in the log then is in it
-  std::vector<model::Position> positions;  // of the ballots partitions, in order: what it covers
-  bool is_final = false;                   // CLOSE is applied in every partition
+  std::string version;   // equal for equal content; the number before the dash only grows
+  model::Instant as_of;  // every ballot that was in the log then is in it, or was withheld
+  std::vector<model::Position> positions;  // `exact` alone: of the ballots partitions, in order
+  bool is_final = false;                   // nothing will change any more
   model::TallyShape shape;
-  std::vector<std::uint64_t> counts;  // of the whole poll, as a row
+  std::optional<std::uint64_t> turnout;  // ballots accepted; in `steps` rounded down until final
+  Suppressed suppressed = Suppressed::no;
+  Row counts;  // of the whole poll; empty: suppressed
   std::vector<TerritoryCounts> territories;
+  std::vector<GroupCounts> groups;
 
-  std::uint64_t ballots() const { return counts[0]; }
+  std::uint64_t ballots() const { return counts.empty() ? 0 : counts[0]; }
 };
 
 // What was proven about the reader.
 enum class Viewer : std::uint8_t {
   anybody,
-  voter,  // showed a voter token of this poll
+  voter,    // showed a voter token of this poll
+  auditor,  // sees exact counts at any time; the log tells of each look
 };
 
 // The counts may not be seen by this viewer now; `until` says when they may.

@@ -176,9 +176,14 @@ class DefinitionReader {
     if (!value) return;
     const auto* disclosure = object_at(*value, "/disclosure");
     if (!disclosure) return;
-    expect_members(*disclosure, "/disclosure", {"mode"});
-    if (!model::disclosure(text(*disclosure, "mode", "/disclosure")))
-      fault("/disclosure/mode", "unknown-value", "exact");
+    const auto mode = model::disclosure(text(*disclosure, "mode", "/disclosure"));
+    if (!mode) fault("/disclosure/mode", "unknown-value", "one of exact, steps");
+    read_.definition.disclosure = mode.value_or(model::Disclosure::exact);
+    if (mode != model::Disclosure::steps)
+      return expect_members(*disclosure, "/disclosure", {"mode"});
+    expect_members(*disclosure, "/disclosure", {"mode", "k"});
+    read_.definition.least_voters =
+        number(*disclosure, "k", "/disclosure", limits::kDefaultLeastVoters);
   }
 
   void read_question(const json::value& value, const std::string& at) {
@@ -266,6 +271,8 @@ json::object write_definition(const model::PollDefinition& poll) {
       targets.push_back(json::object{{"addr", std::get<model::AddressCode>(target).str()}});
   }
   for (const auto& question : poll.questions) questions.push_back(write_question(question));
+  json::object disclosure{{"mode", json::string(model::name(poll.disclosure))}};
+  if (poll.disclosure == model::Disclosure::steps) disclosure["k"] = poll.least_voters;
   json::object expected;
   for (const auto& [code, voters] : poll.expected_voters) expected[code.str()] = voters;
   return {{"id", poll.id.str()},
@@ -276,7 +283,7 @@ json::object write_definition(const model::PollDefinition& poll) {
           {"targets", std::move(targets)},
           {"expected_voters", std::move(expected)},
           {"visibility", json::string(model::name(poll.visibility))},
-          {"disclosure", {{"mode", json::string(model::name(poll.disclosure))}}},
+          {"disclosure", std::move(disclosure)},
           {"questions", std::move(questions)}};
 }
 

@@ -109,7 +109,7 @@ TEST(Publish, PartsAddUpForRandomBallots) {
       (territory.parent ? children[*territory.parent] : roots) += territory.counts[0];
     EXPECT_EQ(roots, 200) << "seed " << seed;
     for (const auto& territory : snapshot.territories)
-      EXPECT_EQ(children[territory.code] + territory.not_below, territory.counts[0])
+      EXPECT_EQ(children[territory.code] + *territory.not_below, territory.counts[0])
           << "seed " << seed << ", " << territory.code.view();
   }
 }

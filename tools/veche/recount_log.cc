@@ -113,6 +113,9 @@ Result<void> PartitionRecount::take(std::string_view bytes) {
         break;
       case v1::Record::kTerritories:
       case v1::Record::kPollChange:
+      case v1::Record::kPublication:
+      case v1::Record::kAuditRead:
+      case v1::Record::kCertificate:
         break;  // do not belong into a partition of ballots
       case v1::Record::KIND_NOT_SET:
         return Fault{
