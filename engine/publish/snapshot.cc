@@ -15,7 +15,7 @@ void add(Row& sum, std::span<const std::uint64_t> row) {
 }
 
 std::optional<Hidden> hidden(const model::PollEntry& poll, Viewer viewer, bool is_final) {
-  if (viewer == Viewer::auditor) return std::nullopt;
+  if (viewer == Viewer::auditor || (viewer == Viewer::certifier && is_final)) return std::nullopt;
   switch (poll.definition->visibility) {
     case model::Visibility::public_live:
       return std::nullopt;

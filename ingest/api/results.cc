@@ -7,6 +7,7 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
@@ -40,29 +41,59 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local_.directory().find(*id) : nullptr;
-  if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
+  const auto& id = entry->definition->id;
   const auto filter = read_filter(request.head);
   if (!filter)
     return responder.send(http::problem(400, "bad-parameter",
                                         "by is territory; level and parent narrow by=territory"));
-  auto viewer = publish::Viewer::anybody;
+  Question question{responder,
+                    {publish::Viewer::anybody, format, *filter},
+                    std::string(request.head.if_none_match)};
+  if (const auto view = request.head.query("view")) {
+    if (*view != "exact")
+      return responder.send(http::problem(400, "bad-parameter", "view is exact"));
+    return audit(request, *entry, std::move(question));
+  }
   const auto token = bearer(request.head.authorization);
   const bool token_matters =
       entry->definition->visibility == model::Visibility::after_vote && !token.empty();
   if (token_matters) {
     const auto claims = local_.verifier().verify_vote(token, now_seconds());
     if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == *id) viewer = publish::Viewer::voter;
+    if (claims->poll == id) question.view.viewer = publish::Viewer::voter;
   }
+  ask(id, std::move(question));
+}
+
+// The log tells of a look at exact counts before anybody has had it.
+void Results::audit(const http::Request& request, const model::PollEntry& poll, Question question) {
+  const auto& responder = question.responder;
+  const auto member = require_role(local_, request, auth::Role::kAuditor, responder);
+  if (!member) return;
+  if (!holds_for(*member, poll.definition->targets, *poll.tree)) return responder.send(not_held());
+  question.view.viewer = publish::Viewer::auditor;
+  const auto& id = poll.definition->id;
+  local_.app.node.audit(
+      id, member->by,
+      [this, &worker = local_.worker, id,
+       question = std::move(question)](const node::ChangeResult& result) {
+        worker.post([this, id, question, outcome = result.outcome] {
+          if (outcome == node::ChangeOutcome::done) return ask(id, question);
+          question.responder.send(http::unavailable(
+              "audit-not-recorded", "The log did not take the record of this look: ask again."));
+        });
+      });
+}
+
+void Results::ask(const model::PollId& poll, Question question) {
   if (waiting_ >= limits::kResultsWaitingPerThread)
-    return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+    return question.responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
   ++waiting_;
-  auto& gathering = gatherings_[*id];
-  gathering.next.push_back(
-      {responder, {viewer, format, *filter}, std::string(request.head.if_none_match)});
-  if (gathering.now.empty()) gather(*id);
+  auto& gathering = gatherings_[poll];
+  gathering.next.push_back(std::move(question));
+  if (gathering.now.empty()) gather(poll);
 }
 
 void Results::gather(const model::PollId& poll) {
@@ -102,9 +133,10 @@ http::Response Results::response_of(const node::Collected& collected, const View
                                        wire::results_csv(snapshot, view.filter),
                                        {}}
                       : json_response(200, wire::results_json(snapshot, view.filter));
-  response.with(http::Header::etag,
-                fmt::format("W/\"{}-{}\"", snapshot.version, csv ? "csv" : "json"));
-  response.with(http::Header::cache_control, "no-cache");
+  const bool exact = view.viewer == publish::Viewer::auditor;
+  response.with(http::Header::etag, fmt::format("W/\"{}-{}{}\"", snapshot.version,
+                                                csv ? "csv" : "json", exact ? "-exact" : ""));
+  response.with(http::Header::cache_control, exact ? "no-store" : "no-cache");
   response.with(http::Header::vary, "Accept");
   return response;
 }
@@ -124,15 +156,16 @@ void Results::answer(const Question& question, const http::Response& made) {
 
 // A receipt proves itself: only a node with the poll's secret could make it. What is left to see is
 // that this node has applied the record that it names.
-void Results::receipt(std::string_view poll, std::string_view receipt, http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  if (!id || !local_.directory().find(*id))
-    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
-  const auto answer = [responder, poll = id->str()](bool recorded) {
+void Results::receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+                      http::Responder responder) {
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
+  const auto& id = entry->definition->id;
+  const auto answer = [responder, poll = id.str()](bool recorded) {
     responder.send(
         json_response(200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
   };
-  const auto opened = local_.secret_of(*id).open_receipt(receipt);
+  const auto opened = local_.secret_of(id).open_receipt(receipt);
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
   local_.app.node.when_applied(
       opened->first, opened->second.plus(1),

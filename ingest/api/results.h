@@ -20,7 +20,8 @@ class Results {
 
   void results(const http::Request& request, std::string_view poll, Format format,
                http::Responder responder);
-  void receipt(std::string_view poll, std::string_view receipt, http::Responder responder);
+  void receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+               http::Responder responder);
 
  private:
   // What is asked for: equal views of one gathering have equal answers.
@@ -42,6 +43,8 @@ class Results {
     std::vector<Question> next;
   };
 
+  void ask(const model::PollId& poll, Question question);
+  void audit(const http::Request& request, const model::PollEntry& poll, Question question);
   void gather(const model::PollId& poll);
   void on_collected(const model::PollId& poll, const node::Collected& collected);
   static http::Response response_of(const node::Collected& collected, const View& view);

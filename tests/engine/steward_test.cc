@@ -69,8 +69,22 @@ class StewardTest : public testing::Test, protected StewardEvents {
     steward_.flush();
     deliver(log_.take());
   }
+  std::vector<std::string> tree_and_poll() const {
+    samples::Writer writer(9);
+    auto records = writer.schedule(poll_);
+    records.insert(records.begin(), writer.tree());
+    return records;
+  }
+  PollChangeRequest draft_request() const {
+    return {poll_.id,
+            v1::POLL_ACTION_DRAFTED,
+            std::make_shared<const model::PollDefinition>(poll_),
+            "moderator anna",
+            "",
+            0};
+  }
   void serve_a_poll() {
-    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    deliver(tree_and_poll());
     round();
     ASSERT_TRUE(steward_.serving());
   }
@@ -123,7 +137,8 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItAnswersBehindABarrier) {
       [&](bool passed, Instant) { seen = passed && published_->find(poll_.id) != nullptr; }, now_);
   steward_.flush();
   auto records = log_.take();
-  records.insert(records.begin(), {samples::Writer().tree(), samples::Writer().approve(poll_)});
+  const auto others = tree_and_poll();
+  records.insert(records.begin(), others.begin(), others.end());
   deliver(records);
   EXPECT_TRUE(seen);
 }
@@ -133,9 +148,7 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItSaysThatAPollIsMade) {
   round();
   bool seen = false;
   steward_.change(
-      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
-       "test", ""},
-      [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
+      draft_request(), [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
   round();
   EXPECT_TRUE(seen);
 }
@@ -215,7 +228,7 @@ TEST_F(StewardTest, OpensByTheClockEvenIfTheFirstTryIsLost) {
 TEST_F(StewardTest, IsDoneWithOpeningWhenEveryPartitionIsOpenOrClosedAgain) {
   for (const bool closed : {false, true}) {
     poll_.id = samples::poll_id(closed ? "closed" : "open");
-    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    deliver(tree_and_poll());
     round();
     std::optional<ChangeOutcome> outcome;
     steward_.change(
@@ -234,9 +247,7 @@ TEST_F(StewardTest, SaysThatAChangeIsDoneOnlyWhenItIsDurable) {
   std::optional<ChangeOutcome> outcome;
   proving_ = false;
   steward_.change(
-      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
-       "test", ""},
-      [&](ChangeResult result) { outcome = result.outcome; }, now_);
+      draft_request(), [&](ChangeResult result) { outcome = result.outcome; }, now_);
   round();
   EXPECT_NE(published_->find(poll_.id), nullptr);
   EXPECT_EQ(outcome, std::nullopt);
