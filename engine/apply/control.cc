@@ -110,12 +110,12 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
       return compare(record.hello().tail(), applied);
     case v1::Record::kNoop:
       return compare(record.noop().tail(), applied);
+    case v1::Record::kPublication:
+      return apply_publication(record, applied);
     case v1::Record::kAuditRead:
       return apply_audit(record.audit_read(), applied);
     case v1::Record::kCertificate:
       return apply_certificate(record, applied);
-    case v1::Record::kPublication:
-      return;
     case v1::Record::kOpen:
     case v1::Record::kClose:
     case v1::Record::kBallot:
@@ -185,6 +185,31 @@ void Control::apply_change(const v1::PollChange& change, ControlApplied& applied
   applied.effect = ControlEffect::poll_changed;
 }
 
+void Control::apply_publication(const v1::Record& record, ControlApplied& applied) {
+  const auto id = model::PollId::parse(record.publication().poll());
+  const auto current = id ? current_.find(*id) : nullptr;
+  if (!current) {
+    applied.effect = id ? ControlEffect::void_change : ControlEffect::invalid;
+    return;
+  }
+  applied.poll = *id;
+  auto entry = std::make_shared<model::PollEntry>(*current);
+  switch (publications_.apply(record, *entry)) {
+    case Publications::Effect::noted:
+      return;
+    case Publications::Effect::is_void:
+      applied.effect = ControlEffect::void_change;
+      return;
+    case Publications::Effect::invalid:
+      applied.effect = ControlEffect::invalid;
+      return;
+    case Publications::Effect::published:
+      current_.polls[*id] = std::move(entry);
+      snapshot_.reset();
+      applied.effect = ControlEffect::published;
+  }
+}
+
 bool Control::take_definition(const v1::PollChange& change, model::PollEntry& entry) const {
   auto definition = model::read_definition(change.definition());
   if (!definition || definition->id.view() != change.poll()) return false;
@@ -193,6 +218,10 @@ bool Control::take_definition(const v1::PollChange& change, model::PollEntry& en
   entry.tree = current_.trees[version - 1].tree;
   entry.definition = std::move(definition);
   entry.target_places = model::places_of_targets(*entry.definition, *entry.tree);
+  entry.cells = entry.definition->disclosure == model::Disclosure::steps
+                    ? std::make_shared<const model::PollCells>(*entry.definition, *entry.tree,
+                                                               entry.target_places)
+                    : nullptr;
   ++entry.version;
   return true;
 }

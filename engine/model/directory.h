@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/model/cells.h"
 #include "engine/model/certificate.h"
 #include "engine/model/history.h"
 #include "engine/model/ids.h"
@@ -38,7 +39,10 @@ struct PollEntry {
   Offset changed_at;          // control offset of the last change of phase
   bool was_open = false;      // distinguishes a cancelled poll that has ballots
   bool was_approved = true;   // distinguishes a cancelled poll that everybody may know of
+  std::shared_ptr<const PollCells> cells;          // of a poll in steps alone
   std::shared_ptr<const Publication> publication;  // the last; of a poll in steps alone
+  // Those before it that are kept, the oldest first.
+  std::vector<std::shared_ptr<const Publication>> earlier;
   std::shared_ptr<const History> history = std::make_shared<const History>();
   std::shared_ptr<const Certificate> certificate;  // null until it is certified
 

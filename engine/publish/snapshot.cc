@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/model/assert.h"
+#include "engine/publish/steps.h"
 
 namespace veche::publish {
 namespace {
@@ -128,7 +129,23 @@ std::string_view name(Suppressed suppressed) {
   return "unknown";
 }
 
+bool needs_tallies(const model::PollEntry& poll, Viewer viewer) {
+  return poll.definition->disclosure == model::Disclosure::exact || viewer == Viewer::auditor;
+}
+
+Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer) {
+  VECHE_ASSERT(!needs_tallies(*poll, viewer), "exact counts are made from tallies");
+  const bool is_final = poll->publication && poll->publication->is_final;
+  if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
+  if (poll->publication) return snapshot_of(poll, *poll->publication);
+  model::Publication nothing;
+  nothing.at = poll->definition->opens_at;
+  nothing.cells.resize(poll->cells->size());
+  return snapshot_of(poll, nothing);
+}
+
 Published publish(const node::Collected& collected, Viewer viewer) {
+  if (!needs_tallies(*collected.poll, viewer)) return publish(collected.poll, viewer);
   const auto& poll = *collected.poll;
   const auto& partials = collected.partials;
   const bool is_final =

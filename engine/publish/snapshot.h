@@ -53,8 +53,9 @@ struct GroupCounts {
 };
 
 // What may be seen of a poll at one moment. Territories come in the order of the tree. What is
-// shown adds up, always: a node is the sum of its not_below, of its children that are shown, and of
-// the groups within it that no shown child holds; the whole poll is that of all.
+// shown adds up, always. A node that is shown is the sum of its not_below, of its children that are
+// shown, of the same of its children that are not, and of the groups within it that lie within no
+// shown node below it; the whole poll is that of all roots. A null counts as nothing.
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
   std::string version;   // equal for equal content; the number before the dash only grows
@@ -86,6 +87,12 @@ struct Hidden {
 
 using Published = std::variant<Snapshot, Hidden>;
 
+// Whether the shards have to be asked, or the log has told it all.
+bool needs_tallies(const model::PollEntry& poll, Viewer viewer);
+
+// `collected` may be without tallies where none are needed.
 Published publish(const node::Collected& collected, Viewer viewer);
+// Where no tallies are needed.
+Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
 
 }  // namespace veche::publish
