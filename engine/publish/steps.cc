@@ -132,30 +132,35 @@ using CellRange = std::pair<std::uint32_t, std::uint32_t>;
 
 class View {
  public:
-  View(const std::shared_ptr<const model::PollEntry>& poll, const Publication& publication)
+  View(const std::shared_ptr<const model::PollEntry>& poll, const Publication& publication,
+       model::PollPhase phase)
       : poll_(*poll), publication_(publication) {
-    snapshot_.emplace(Snapshot{.poll = poll,
-                               .version = {},
-                               .as_of = publication.at,
-                               .positions = {},
-                               .is_final = publication.is_final,
-                               .shape = model::TallyShape(*poll->definition),
-                               .turnout = publication.turnout,
-                               .suppressed = Suppressed::no,
-                               .counts = {},
-                               .territories = {},
-                               .groups = {}});
+    snapshot_.emplace(
+        Snapshot{.poll = poll,
+                 .phase = phase,
+                 .version = fmt::format("{}-{}", publication.version, model::name(phase)),
+                 .as_of = publication.at,
+                 .positions = {},
+                 .is_final = publication.is_final,
+                 .shape = model::TallyShape(*poll->definition),
+                 .turnout = publication.turnout,
+                 .suppressed = Suppressed::no,
+                 .counts = {},
+                 .territories = {},
+                 .groups = {},
+                 .not_shown = {},
+                 .turnout_series = publication.turnout_series});
   }
 
   Snapshot show() && {
     auto& snapshot = *snapshot_;
-    snapshot.version = fmt::format("{}-{}", publication_.version, model::name(poll_.phase));
     const auto everything = CellRange(0, static_cast<std::uint32_t>(poll_.cells->size()));
     snapshot.counts = sum(everything);
     if (is_all_too_few()) {
       snapshot.suppressed = Suppressed::too_few;
       snapshot.counts.clear();
       snapshot.turnout.reset();
+      snapshot.turnout_series.clear();
     } else if (publication_.is_final) {
       snapshot.turnout = snapshot.counts[0];
     } else if (snapshot.counts[0] == 0) {
@@ -328,8 +333,8 @@ std::shared_ptr<const Publication> next_publication(const node::Collected& colle
 }
 
 Snapshot snapshot_of(const std::shared_ptr<const model::PollEntry>& poll,
-                     const Publication& publication) {
-  return View(poll, publication).show();
+                     const Publication& publication, model::PollPhase phase) {
+  return View(poll, publication, phase).show();
 }
 
 }  // namespace veche::publish
