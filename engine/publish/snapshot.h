@@ -58,6 +58,7 @@ struct GroupCounts {
 // shown node below it; the whole poll is that of all roots. A null counts as nothing.
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
+  model::PollPhase phase = model::PollPhase::open;  // when it was so
   std::string version;   // equal for equal content; the number before the dash only grows
   model::Instant as_of;  // every ballot that was in the log then is in it, or was withheld
   std::vector<model::Position> positions;  // `exact` alone: of the ballots partitions, in order
@@ -68,6 +69,10 @@ struct Snapshot {
   Row counts;  // of the whole poll; empty: suppressed
   std::vector<TerritoryCounts> territories;
   std::vector<GroupCounts> groups;
+  // `exact` alone: records of the log that are not applied here yet; so many ballots at most are
+  // accepted and not in it.
+  std::optional<std::uint64_t> not_shown;
+  std::vector<model::TurnoutPoint> turnout_series;  // by hour
 
   std::uint64_t ballots() const { return counts.empty() ? 0 : counts[0]; }
 };
@@ -94,5 +99,8 @@ bool needs_tallies(const model::PollEntry& poll, Viewer viewer);
 Published publish(const node::Collected& collected, Viewer viewer);
 // Where no tallies are needed.
 Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
+// A publication of a poll in steps before its last; nothing: it is not kept.
+std::optional<Published> publish_earlier(const std::shared_ptr<const model::PollEntry>& poll,
+                                         std::uint64_t version, Viewer viewer);
 
 }  // namespace veche::publish

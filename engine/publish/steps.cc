@@ -91,9 +91,10 @@ std::vector<std::uint32_t> close_groups(const std::vector<Row>& rest,
   for (std::uint32_t cell = 0; cell < rest.size(); ++cell) {
     add(group, rest[cell]);
     holds_batch = holds_batch || has_held[cell];
-    if (!holds_batch && !may_come_out(group, shape, poll) &&
-        kFaultVariant != FaultVariant::steps_last_batch_alone)
-      continue;
+    const bool is_fault = kFaultVariant == FaultVariant::steps_last_batch_alone ||
+                          (kFaultVariant == FaultVariant::steps_other_of_parent &&
+                           cell + 1 < rest.size() && may_come_out(rest[cell + 1], shape, poll));
+    if (!holds_batch && !may_come_out(group, shape, poll) && !is_fault) continue;
     ends.push_back(cell + 1);
     group.assign(shape.width(), 0);
     holds_batch = false;
@@ -132,30 +133,35 @@ using CellRange = std::pair<std::uint32_t, std::uint32_t>;
 
 class View {
  public:
-  View(const std::shared_ptr<const model::PollEntry>& poll, const Publication& publication)
+  View(const std::shared_ptr<const model::PollEntry>& poll, const Publication& publication,
+       model::PollPhase phase)
       : poll_(*poll), publication_(publication) {
-    snapshot_.emplace(Snapshot{.poll = poll,
-                               .version = {},
-                               .as_of = publication.at,
-                               .positions = {},
-                               .is_final = publication.is_final,
-                               .shape = model::TallyShape(*poll->definition),
-                               .turnout = publication.turnout,
-                               .suppressed = Suppressed::no,
-                               .counts = {},
-                               .territories = {},
-                               .groups = {}});
+    snapshot_.emplace(
+        Snapshot{.poll = poll,
+                 .phase = phase,
+                 .version = fmt::format("{}-{}", publication.version, model::name(phase)),
+                 .as_of = publication.at,
+                 .positions = {},
+                 .is_final = publication.is_final,
+                 .shape = model::TallyShape(*poll->definition),
+                 .turnout = publication.turnout,
+                 .suppressed = Suppressed::no,
+                 .counts = {},
+                 .territories = {},
+                 .groups = {},
+                 .not_shown = {},
+                 .turnout_series = publication.turnout_series});
   }
 
   Snapshot show() && {
     auto& snapshot = *snapshot_;
-    snapshot.version = fmt::format("{}-{}", publication_.version, model::name(poll_.phase));
     const auto everything = CellRange(0, static_cast<std::uint32_t>(poll_.cells->size()));
     snapshot.counts = sum(everything);
     if (is_all_too_few()) {
       snapshot.suppressed = Suppressed::too_few;
       snapshot.counts.clear();
       snapshot.turnout.reset();
+      snapshot.turnout_series.clear();
     } else if (publication_.is_final) {
       snapshot.turnout = snapshot.counts[0];
     } else if (snapshot.counts[0] == 0) {
@@ -328,8 +334,8 @@ std::shared_ptr<const Publication> next_publication(const node::Collected& colle
 }
 
 Snapshot snapshot_of(const std::shared_ptr<const model::PollEntry>& poll,
-                     const Publication& publication) {
-  return View(poll, publication).show();
+                     const Publication& publication, model::PollPhase phase) {
+  return View(poll, publication, phase).show();
 }
 
 }  // namespace veche::publish

@@ -34,8 +34,8 @@ bool may_come_out(std::span<const std::uint64_t> row, const model::TallyShape& s
 std::shared_ptr<const model::Publication> next_publication(const node::Collected& collected,
                                                            model::Instant now);
 
-// What a publication of the poll shows: the last, or an earlier one that is kept.
+// What a publication shows of the poll, which was in `phase` then.
 Snapshot snapshot_of(const std::shared_ptr<const model::PollEntry>& poll,
-                     const model::Publication& publication);
+                     const model::Publication& publication, model::PollPhase phase);
 
 }  // namespace veche::publish

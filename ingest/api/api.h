@@ -31,11 +31,11 @@ class Api final : public http::Handler {
   std::optional<http::Response> refuse_token(RouteId route, const http::RequestHead& head);
 
   Local local_;
+  Results results_;
   Ballots ballots_;
   Polls polls_;
   Certificates certificates_;
   Life life_;
-  Results results_;
   Territories territories_;
 };
 

@@ -32,6 +32,15 @@ std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) 
   return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
 }
 
+// Whole hours, or days: "1h" .. "24h", "1d" .. "31d".
+std::optional<std::uint32_t> read_step(std::string_view text) {
+  const bool days = text.ends_with('d');
+  if (!days && !text.ends_with('h')) return std::nullopt;
+  const auto number = model::parse_number<std::uint32_t>(text.substr(0, text.size() - 1));
+  if (!number || *number < 1 || *number > (days ? 31 : 24)) return std::nullopt;
+  return days ? *number * 24 : *number;
+}
+
 // Weak comparison, RFC 9110 13.1.2.
 bool holds(std::string_view if_none_match, std::string_view etag) {
   return if_none_match == "*" || if_none_match.find(etag.substr(2)) != std::string_view::npos;
@@ -43,57 +52,62 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
                       http::Responder responder) {
   const auto entry = visible_poll(local_, request.head, poll);
   if (!entry) return responder.send(unknown_poll());
-  const auto& id = entry->definition->id;
-  const auto filter = read_filter(request.head);
-  if (!filter)
-    return responder.send(http::problem(400, "bad-parameter",
-                                        "by is territory; level and parent narrow by=territory"));
-  Question question{responder,
-                    {publish::Viewer::anybody, format, *filter},
+  std::string fault;
+  auto view = read_view(request.head, format, fault);
+  if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
+  Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
                     std::string(request.head.if_none_match)};
-  if (const auto view = request.head.query("view")) {
-    if (*view != "exact")
-      return responder.send(http::problem(400, "bad-parameter", "view is exact"));
-    return audit(request, *entry, std::move(question));
-  }
+  if (view->viewer == publish::Viewer::auditor)
+    return audit(request, responder, entry, std::move(question));
   const auto token = bearer(request.head.authorization);
   const bool token_matters =
       entry->definition->visibility == model::Visibility::after_vote && !token.empty();
   if (token_matters) {
     const auto claims = local_.verifier().verify_vote(token, now_seconds());
     if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == id) question.view.viewer = publish::Viewer::voter;
+    if (claims->poll == entry->definition->id) question.view.viewer = publish::Viewer::voter;
   }
-  ask(id, std::move(question));
+  if (const auto version = request.head.query("version"))
+    return answer_version(entry, *version, question);
+  ask(entry, std::move(question));
 }
 
 // The log tells of a look at exact counts before anybody has had it.
-void Results::audit(const http::Request& request, const model::PollEntry& poll, Question question) {
-  const auto& responder = question.responder;
+void Results::audit(const http::Request& request, const http::Responder& responder,
+                    const std::shared_ptr<const model::PollEntry>& poll, Question question) {
   const auto member = require_role(local_, request, auth::Role::kAuditor, responder);
   if (!member) return;
-  if (!holds_for(*member, poll.definition->targets, *poll.tree)) return responder.send(not_held());
-  question.view.viewer = publish::Viewer::auditor;
-  const auto& id = poll.definition->id;
+  if (!holds_for(*member, poll->definition->targets, *poll->tree))
+    return responder.send(not_held());
   local_.app.node.audit(
-      id, member->by,
-      [this, &worker = local_.worker, id,
+      poll->definition->id, member->by,
+      [this, &worker = local_.worker, poll,
        question = std::move(question)](const node::ChangeResult& result) {
-        worker.post([this, id, question, outcome = result.outcome] {
-          if (outcome == node::ChangeOutcome::done) return ask(id, question);
-          question.responder.send(http::unavailable(
+        worker.post([this, poll, question, outcome = result.outcome] {
+          if (outcome == node::ChangeOutcome::done) return ask(poll, question);
+          question.take(http::unavailable(
               "audit-not-recorded", "The log did not take the record of this look: ask again."));
         });
       });
 }
 
-void Results::ask(const model::PollId& poll, Question question) {
+void Results::for_voter(const model::PollId& poll, Taker take) {
+  View view;
+  view.viewer = publish::Viewer::voter;
+  ask(local_.directory().find(poll), {std::move(take), view, {}});
+}
+
+void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question question) {
+  const auto& view = question.view;
+  if (!publish::needs_tallies(*poll, view.viewer))
+    return answer(question, response_of(publish::publish(poll, view.viewer), view));
   if (waiting_ >= limits::kResultsWaitingPerThread)
-    return question.responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+    return question.take(refusal(model::Outcome::overloaded, wire::Language::en));
   ++waiting_;
-  auto& gathering = gatherings_[poll];
+  const auto& id = poll->definition->id;
+  auto& gathering = gatherings_[id];
   gathering.next.push_back(std::move(question));
-  if (gathering.now.empty()) gather(poll);
+  if (gathering.now.empty()) gather(id);
 }
 
 void Results::gather(const model::PollId& poll) {
@@ -112,7 +126,10 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
   for (const auto& question : questions) {
     auto found = made.find(question.view);
     if (found == made.end())
-      found = made.emplace(question.view, response_of(collected, question.view)).first;
+      found = made.emplace(
+                      question.view,
+                      response_of(publish::publish(collected, question.view.viewer), question.view))
+                  .first;
     answer(question, found->second);
   }
   waiting_ -= questions.size();
@@ -122,20 +139,78 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
     gather(poll);
 }
 
-http::Response Results::response_of(const node::Collected& collected, const View& view) {
-  const auto published = publish::publish(collected, view.viewer);
+std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,
+                                                std::string& fault) {
+  View view;
+  view.format = format;
+  if (const auto filter = read_filter(head))
+    view.filter = *filter;
+  else
+    fault = "by is territory; level and parent narrow by=territory";
+  if (const auto exact = head.query("view")) {
+    if (*exact != "exact") fault = "view is exact, or left out";
+    if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";
+    view.viewer = publish::Viewer::auditor;
+  }
+  if (const auto lang = head.query("lang")) {
+    if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
+    view.csv.titles = *lang == "en" ? wire::Language::en : wire::Language::ru;
+  }
+  if (const auto excel = head.query("excel")) {
+    if (*excel != "1") fault = "excel is 1, or left out";
+    view.csv.for_excel = true;
+  }
+  if (const auto text = head.query("step")) {
+    const auto step = read_step(*text);
+    if (!step) fault = "step is 1h..24h or 1d..31d";
+    view.step_hours = step.value_or(1);
+  }
+  return fault.empty() ? std::optional(view) : std::nullopt;
+}
+
+// As of a version that was published before. In `exact` none is kept: counts change with every
+// ballot, and the log is their history.
+void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll,
+                             std::string_view version, const Question& question) {
+  const auto number = model::parse_number<std::uint64_t>(version.substr(0, version.find('-')));
+  if (!number)
+    return question.take(http::problem(400, "bad-parameter", "version is one that results told"));
+  std::optional<publish::Published> published;
+  if (poll->publication && poll->publication->version == *number)
+    published = publish::publish(poll, question.view.viewer);
+  else if (poll->publication)
+    published = publish::publish_earlier(poll, *number, question.view.viewer);
+  if (!published)
+    return question.take(
+        http::problem(404, "version-not-kept", "This version of the results is not kept."));
+  answer(question, response_of(*published, question.view));
+}
+
+http::Response Results::response_of(const publish::Published& published, const View& view) {
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
     return http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until));
   const auto& snapshot = std::get<publish::Snapshot>(published);
-  const bool csv = view.format == Format::csv;
-  auto response = csv ? http::Response{200,
-                                       "text/csv; charset=utf-8",
-                                       wire::results_csv(snapshot, view.filter),
-                                       {}}
-                      : json_response(200, wire::results_json(snapshot, view.filter));
+  http::Response response;
+  std::string_view form = "json";
+  switch (view.format) {
+    case Format::json:
+      response = json_response(200, wire::results_json(snapshot, view.filter));
+      break;
+    case Format::turnout:
+      response = json_response(200, wire::turnout_json(snapshot, view.step_hours));
+      form = "turnout";
+      break;
+    case Format::csv:
+      response = {
+          200, "text/csv; charset=utf-8", wire::results_csv(snapshot, view.filter, view.csv), {}};
+      response.with(http::Header::content_disposition,
+                    fmt::format("attachment; filename=\"{}-{}.csv\"",
+                                snapshot.poll->definition->id.view(), snapshot.version));
+      form = view.csv.for_excel ? "excel" : "csv";
+  }
   const bool exact = view.viewer == publish::Viewer::auditor;
-  response.with(http::Header::etag, fmt::format("W/\"{}-{}{}\"", snapshot.version,
-                                                csv ? "csv" : "json", exact ? "-exact" : ""));
+  response.with(http::Header::etag,
+                fmt::format("W/\"{}-{}{}\"", snapshot.version, form, exact ? "-exact" : ""));
   response.with(http::Header::cache_control, exact ? "no-store" : "no-cache");
   response.with(http::Header::vary, "Accept");
   return response;
@@ -151,7 +226,7 @@ void Results::answer(const Question& question, const http::Response& made) {
     response.content_type = {};
     response.body.clear();
   }
-  question.responder.send(std::move(response));
+  question.take(std::move(response));
 }
 
 // A receipt proves itself: only a node with the poll's secret could make it. What is left to see is

@@ -178,7 +178,7 @@ class Played {
   void vote(std::string_view where, std::uint16_t option, int voters = 1) {
     auto& partial = collected_.partials[0];
     for (int i = 0; i < voters; ++i) {
-      partial.tally->add(*entry_->definition, territory(where), samples::choose(option));
+      partial.tally->add(*entry_->definition, territory(where), samples::choose(option), 1);
       partial.position.next = partial.position.next.plus(1);
       ++cast_;
     }

@@ -655,7 +655,7 @@ class PublishingTest : public StewardTest {
     partial.tally.emplace(poll_);
     for (std::uint64_t i = 0; i < votes_each; ++i)
       for (const std::uint16_t option : {0, 1})
-        partial.tally->add(poll_, samples::territory("75701000"), samples::choose(option));
+        partial.tally->add(poll_, samples::territory("75701000"), samples::choose(option), 1);
     steward_.publish(poll_.id, std::move(collected), now_);
     steward_.flush();
   }

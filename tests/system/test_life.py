@@ -296,8 +296,8 @@ class Drafts(LifeCase):
 
     def test_every_page_is_as_if_there_were_no_poll(self):
         pages = ["", "/results", "/results.json", "/results.csv", "/results?by=territory",
-                 "/results?view=exact", "/history", "/certificate", "/certificate/results.json",
-                 "/receipts/00000-00000-00000-00000-000000"]
+                 "/results?view=exact", "/turnout", "/history", "/certificate",
+                 "/certificate/results.json", "/receipts/00000-00000-00000-00000-000000"]
         for poll in self.hidden_polls():
             for who, token in self.outsiders(poll):
                 for page in pages:
@@ -556,8 +556,9 @@ class Audits(LifeCase):
         for wrong in ("view=all", "view="):
             self.assert_refused(self.send("GET", f"/v1/polls/{poll}/results?{wrong}",
                                           token=auditor), 400, "bad-parameter")
-        self.assert_refused(self.send("GET", target + "&by=nothing", token=auditor), 400,
-                            "bad-parameter")
+        for wrong in ("&by=nothing", "&version=1"):
+            self.assert_refused(self.send("GET", target + wrong, token=auditor), 400,
+                                "bad-parameter")
         self.assertEqual(self.looked_at(), [])
 
     def test_the_log_tells_of_each_look_also_after_a_crash(self):
