@@ -25,6 +25,11 @@ ACTIONS = {
 STRAIGHT_ON = ["submit", "approve", "open", "close", "certify"]
 
 
+def noise(seed):
+    """256 letters that do not compress to less than half."""
+    return hashlib.shake_256(str(seed).encode()).hexdigest(128)
+
+
 class LifeCase(veche.ServerCase):
     def person(self, sub, *roles, **more):
         return self.server.issuer.staff(*roles, sub=sub, **more)
@@ -509,6 +514,40 @@ class Certificates(LifeCase):
         frozen = json.loads(self.frozen(poll)[1].body)
         self.assertEqual((frozen["final"], frozen["ballots"], frozen["suppressed"]),
                          (True, None, "too-few"))
+
+
+class LargeCertificates(LifeCase):
+    """Of so many places with names like noise that one record of the log does not hold it."""
+
+    PLACES = 4_000
+    territories = "oktmo8,name,kind,level,parent_oktmo8\n75000000,Region,region,0,\n" + "".join(
+        f"8{place:07},{noise(place)},settlement,1,75000000\n"
+        for place in range(PLACES))
+
+    def test_in_parts_it_is_the_same_for_ever(self):
+        poll = self.bring_to("open", targets=["75000000"])
+        self.assert_outcome(self.server.vote(poll, sub_of("anna"), "a", "80000007"), 201)
+        self.step("close")
+        tokens = [self.person(f"certifier-{i}", "certifier") for i in range(4)]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda token: self.step("certify", token), tokens))
+        for answer in answers:  # parts of two that came between each other made neither's
+            self.assertIn((answer.status, answer.code), ((200, None), (503, "outcome-unknown")))
+        self.assertEqual(self.step("certify").status, 200)
+        target = f"/v1/polls/{poll}/certificate"
+        certificate, results = self.server.get(target), self.server.get(target + "/results.json")
+        self.assertEqual(hashlib.sha256(results.body).hexdigest(), certificate.json()["sha256"])
+        places = {place["code"]: place for place in results.json()["territories"]}
+        self.assertEqual(len(places), self.PLACES + 1)
+        self.assertEqual((places["80000007"]["ballots"], places["80000008"]["ballots"]), (1, 0))
+        self.server.kill()
+        if veche.KIND_OF_LOG == "embedded":
+            parts = [record for record in self.server.log.records()
+                     if record.kind == "certificate"]
+            self.assertGreater(len(parts), 1)
+        self.server.start()
+        self.assertEqual(self.server.get(target).body, certificate.body)
+        self.assertEqual(self.server.get(target + "/results.json").body, results.body)
 
 
 class Audits(LifeCase):
