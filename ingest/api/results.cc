@@ -5,31 +5,12 @@
 #include <algorithm>
 #include <map>
 
-#include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/view.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
 namespace {
-
-// nullopt: a parameter is not well formed.
-std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
-  wire::TerritoryFilter filter;
-  if (const auto by = head.query("by")) {
-    if (*by != "territory") return std::nullopt;
-    filter.by_territory = true;
-  }
-  if (const auto text = head.query("level")) {
-    filter.level = model::parse_number<std::uint8_t>(*text);
-    if (!filter.level) return std::nullopt;
-  }
-  if (const auto text = head.query("parent")) {
-    filter.parent = model::TerritoryCode::parse(*text);
-    if (!filter.parent) return std::nullopt;
-  }
-  const bool narrowed = filter.level || filter.parent;
-  return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
-}
 
 // Weak comparison, RFC 9110 13.1.2.
 bool holds(std::string_view if_none_match, std::string_view etag) {
@@ -40,29 +21,20 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local_.directory().find(*id) : nullptr;
+  const auto entry = find_public_poll(local_, poll);
   if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
   const auto filter = read_filter(request.head);
-  if (!filter)
-    return responder.send(http::problem(400, "bad-parameter",
-                                        "by is territory; level and parent narrow by=territory"));
-  auto viewer = publish::Viewer::anybody;
-  const auto token = bearer(request.head.authorization);
-  const bool token_matters =
-      entry->definition->visibility == model::Visibility::after_vote && !token.empty();
-  if (token_matters) {
-    const auto claims = local_.verifier().verify_vote(token, now_seconds());
-    if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == *id) viewer = publish::Viewer::voter;
-  }
+  if (!filter) return responder.send(bad_filter());
+  const auto viewer = viewer_of(local_, *entry, request.head.authorization);
+  if (!viewer) return responder.send(refusal(viewer.error()));
+  const auto& id = entry->definition->id;
   if (waiting_ >= limits::kResultsWaitingPerThread)
     return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
   ++waiting_;
-  auto& gathering = gatherings_[*id];
+  auto& gathering = gatherings_[id];
   gathering.next.push_back(
-      {responder, {viewer, format, *filter}, std::string(request.head.if_none_match)});
-  if (gathering.now.empty()) gather(*id);
+      {responder, {*viewer, format, *filter}, std::string(request.head.if_none_match)});
+  if (gathering.now.empty()) gather(id);
 }
 
 void Results::gather(const model::PollId& poll) {

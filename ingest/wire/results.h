@@ -19,6 +19,9 @@ struct TerritoryFilter {
 
 std::string results_json(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
 
+// What a filter adds to results, alone: poll, version, territories and groups.
+std::string territories_json(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
+
 // RFC 4180 with a header row. The first rows are the whole poll, with an empty territory; then the
 // territories, if they are asked for.
 std::string results_csv(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
