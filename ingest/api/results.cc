@@ -7,29 +7,11 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/view.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
 namespace {
-
-// nullopt: a parameter is not well formed.
-std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
-  wire::TerritoryFilter filter;
-  if (const auto by = head.query("by")) {
-    if (*by != "territory") return std::nullopt;
-    filter.by_territory = true;
-  }
-  if (const auto text = head.query("level")) {
-    filter.level = model::parse_number<std::uint8_t>(*text);
-    if (!filter.level) return std::nullopt;
-  }
-  if (const auto text = head.query("parent")) {
-    filter.parent = model::TerritoryCode::parse(*text);
-    if (!filter.parent) return std::nullopt;
-  }
-  const bool narrowed = filter.level || filter.parent;
-  return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
-}
 
 // Whole hours, or days: "1h" .. "24h", "1d" .. "31d".
 std::optional<std::uint32_t> read_step(std::string_view text) {
@@ -49,20 +31,14 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local_.directory().find(*id) : nullptr;
+  const auto entry = find_public_poll(local_, poll);
   if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
   std::string fault;
   auto view = read_view(request.head, format, fault);
   if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
-  const auto token = bearer(request.head.authorization);
-  const bool token_matters =
-      entry->definition->visibility == model::Visibility::after_vote && !token.empty();
-  if (token_matters) {
-    const auto claims = local_.verifier().verify_vote(token, now_seconds());
-    if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == *id) view->viewer = publish::Viewer::voter;
-  }
+  const auto viewer = viewer_of(local_, *entry, request.head.authorization);
+  if (!viewer) return responder.send(refusal(viewer.error()));
+  view->viewer = *viewer;
   Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
                     std::string(request.head.if_none_match)};
   if (const auto version = request.head.query("version"))
@@ -125,7 +101,7 @@ std::optional<Results::View> Results::read_view(const http::RequestHead& head, F
   if (const auto filter = read_filter(head))
     view.filter = *filter;
   else
-    fault = "by is territory; level and parent narrow by=territory";
+    fault = kFilterRule;
   if (const auto lang = head.query("lang")) {
     if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
     view.csv.titles = *lang == "en" ? wire::Language::en : wire::Language::ru;
