@@ -298,9 +298,8 @@ class Attack:
 
     def _solve(self, gains):
         # Between two versions that any series has, nothing is told apart.
-        steps = sorted({version for _, _, version, _ in gains})
-        step_at = {version: at + 1 for at, version in enumerate(steps)}
-        step_at[0] = 0
+        steps = sorted({version for gain in gains for version in gain[1:3]} - {0})
+        step_at = {version: at for at, version in enumerate([0] + steps)}
         equations = [
             (frozenset((cell, step) for cell in cells
                        for step in range(step_at[since] + 1, step_at[until] + 1)), tuple(counts))

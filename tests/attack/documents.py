@@ -1,8 +1,8 @@
 """Reads everything that was published of one poll into series of numbers, and checks what every
 reader relies on: formats agree, versions order, sums add up, what is hidden is hidden everywhere.
 
-A document is (kind, content) with one of these kinds; documents come in the order in which they were
-received:
+A document is (kind, content) with one of these kinds; documents come in the order in which they
+were received:
 
     results   a results document, or a certificate: the object
     csv       results as CSV: text
@@ -143,7 +143,8 @@ class Reading:
     def _note_header(self, version, document):
         if "state" not in document:
             return
-        header = (document["final"], document["as_of"])
+        # Without the Z a whole second comes before its fractions, as texts too.
+        header = (document["final"], document["as_of"].removesuffix("Z"))
         for other, (final, as_of) in self.headers.items():
             if (other < version and (final or as_of > header[1])) or (
                     other == version and final != header[0]):

@@ -97,9 +97,9 @@ class OnePoll(unittest.TestCase):
             self.poll = RandomPoll(seed)
             self.documents = self.poll.publish().documents
             last = self.documents[-1]
-            if self.poll.definition["disclosure"]["k"] == 10 and len(self.documents) > 6 and last["ballots"] and last["groups"] and any(
-                    territory["ballots"] for territory in last["territories"] if
-                    territory["parent"]):
+            if (self.poll.definition["disclosure"]["k"] == 10 and len(self.documents) > 6
+                    and last["ballots"] and last["groups"]
+                    and any(t["ballots"] for t in last["territories"] if t["parent"])):
                 return
 
     def read(self, documents):
@@ -174,6 +174,20 @@ class Formats(OnePoll):
             as_of="2026-08-01T00:00:00.000Z")))
         self.assert_fault("order", self.changed(lambda document: document.update(
             final=True), at=2))
+
+    def test_a_whole_second_is_no_step_back(self):
+        def change(document):
+            document["as_of"] = document["as_of"].replace(".000Z", "Z")
+        self.assertEqual(self.read(self.changed(change, at=-2)), [])
+
+    def test_a_series_that_shrinks_is_found_and_the_rest_still_attacked(self):
+        def change(document):
+            document["ballots"] = 1
+            for question in document["questions"]:
+                for option in question["options"]:
+                    option.update({measure: 0 for measure in option if measure != "id"})
+        documents = self.changed(change)
+        self.assertIn("shrinks", {finding.kind for finding in self.attack(documents).findings})
 
     def test_sums_are_checked_in_every_document(self):
         def change(document):

@@ -1,5 +1,5 @@
-"""The rules of disclosure in steps: what they publish, row by row; that nothing can be solved for in
-what they publish of random polls; and that each broken rule is found out."""
+"""The rules of disclosure in steps: what they publish, row by row; that nothing can be solved for
+in what they publish of random polls; and that each broken rule is found out."""
 
 import os
 import unittest
