@@ -34,8 +34,9 @@ by one. Steps share no atoms. Groups at the end are whole steps of several cells
 What is heuristic. That levels step together is a hypothesis, the one that the rules promise. If it
 were wrong the rows would contradict each other; that is told as a finding, and then each series is
 tried by itself and against what it holds. Counters that are told between versions (an exact
-turnout, a metric) are taken for a count of all ballots if they grew as the final turnout did. A
-turnout in steps of ten gives bounds alone and isolates nobody; bounds are not followed further."""
+turnout, a metric, the version's own number) are taken for a count of all ballots if they grew as
+the final turnout did. Bounds are not followed: a turnout in steps of ten, where a group ends, that
+a poll is too few although its turnout was k. They isolate nobody, but say more than nothing."""
 
 import argparse
 import collections
@@ -47,6 +48,7 @@ import sys
 from documents import Reading, check_pools, name_of
 
 BUDGET = 20_000  # candidates of one group of rows
+FEWEST_COUNTED = 10  # fewer ballots are easily as many as something else
 MAX_FINDINGS = 20  # of one kind
 
 # `atoms`: (cell, the version with which they come out), where a set was solved for.
@@ -347,11 +349,11 @@ class Attack:
                 if version != self.reading.final]
         if any(value % 10 for _, value in live):
             yield "turnout", [(0, 0)] + live
-        final = shown.get(self.reading.final)
+        final = shown.get(self.reading.final, 0)
         for name, looks in self.reading.counters.items():
             values = [value for _, value in looks]
-            if final and values == sorted(values) and values[-1] - values[0] == final and any(
-                    value % 10 for value in values[:-1]):
+            if final >= FEWEST_COUNTED and values == sorted(values) and (
+                    values[-1] - values[0] == final) and any(value % 10 for value in values[:-1]):
                 yield name, [(version, value - values[0]) for version, value in looks]
 
 

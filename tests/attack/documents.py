@@ -51,6 +51,7 @@ class Reading:
         self.hidden = collections.defaultdict(dict)
         self.groups = collections.defaultdict(set)  # version -> sets of cells
         self.turnout = {}                           # version -> number; None: hidden
+        self.series = []                            # turnouts over time
         self.counters = collections.defaultdict(list)  # name -> (version of the moment, value)
         self.headers = {}                           # version -> state, final, as_of
         self.now = 0
@@ -119,10 +120,12 @@ class Reading:
                                   if key not in ("state", "final", "until", "version")})
 
     def _read_turnout(self, document):
-        """However the series is laid out: all its numbers are turnouts, or growths of it."""
-        for name, value in numbers_in(document):
-            if name not in ("hour", "step", "version"):
-                self.counters[f"turnout {name}"].append((self.now, value))
+        """However the series is laid out, its numbers are turnouts, or growths of it."""
+        series = [value for name, value in numbers_in(document) if "hour" not in name]
+        if series:
+            self.series.append(series)
+            self.counters["the last turnout"].append((self.now, series[-1]))
+            self.counters["the sum of turnouts"].append((self.now, sum(series)))
 
     def _read_metrics(self, metrics):
         for name, value in metrics.items():
@@ -138,6 +141,7 @@ class Reading:
     def _version(self, document):
         version = number_of(document["version"])
         self.now = max(self.now, version)
+        self.counters["the version"].append((self.now, self.now))
         return version
 
     def _note_header(self, version, document):
@@ -282,3 +286,9 @@ def check_turnout(reading):
                 row and row[0] >= (turnout or 0) + TURNOUT_STEP):
             reading.fault("turnout", f"version {version}: {turnout} after {least}, shown {row}")
         least = turnout or 0
+    final = reading.turnout.get(reading.final)
+    for series in reading.series:
+        # The last one is exact at the end.
+        live = series[:-1] if final in (series[-1], sum(series)) else series
+        if any(value % TURNOUT_STEP for value in live):
+            reading.fault("turnout", f"{series} over time, {final} at the end")

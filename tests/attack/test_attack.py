@@ -239,6 +239,24 @@ class Counters(OnePoll):
         series = self.with_counter("turnout", lambda ballots: {
             "poll": "p", "series": [{"hour": "…", "ballots": ballots}]})
         self.assertIn("size", self.sizes(series))
+        self.assert_fault("turnout", series)
+
+    def test_a_turnout_over_time_in_tens_is_not(self):
+        series = self.with_counter("turnout", lambda ballots: {
+            "poll": "p", "series": [{"hour": 493_000, "ballots": 0}, {
+                "hour": 493_001, "ballots": ballots if ballots == self.documents[-1]["ballots"]
+                else ballots // 10 * 10}]})
+        self.assertEqual(self.sizes(series), set())
+        self.assertEqual(self.read(series), [])
+
+    def test_a_version_that_counts_ballots_is_found(self):
+        documents = self.as_results()
+        final = self.documents[-1]["ballots"]
+        for number, (_, document) in enumerate(documents):
+            document["version"] = f"{3 * number}-x"
+        self.assertEqual(self.sizes(documents), set())
+        documents[-1][1]["version"] = f"{final}-x"
+        self.assertIn("size", self.sizes(documents))
 
 
 class Command(OnePoll):

@@ -49,7 +49,8 @@ class City:
 
     def definition(self):
         """Half of the voters vote; how many live nowhere in particular, nobody knows."""
-        return {"id": CITY, "targets": [{"territory": CITY}], "disclosure": {"mode": "steps", "k": 10},
+        return {"id": CITY, "targets": [{"territory": CITY}],
+                "disclosure": {"mode": "steps", "k": 10},
                 "expected_voters": {district: 2 * voters for district, voters
                                     in self.districts.items() if district},
                 "questions": [{"id": "q", "kind": self.kind,
