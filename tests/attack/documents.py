@@ -71,8 +71,9 @@ class Reading:
         self._note_header(version, document)
         if "turnout" in document:
             self._note_turnout(version, document["turnout"])
-        if "positions" in document:
-            self.fault("exact", "positions tell how many ballots there are")
+        for name in ("positions", "not_shown"):
+            if name in document:
+                self.fault("exact", f"{name} tells how many ballots there are")
         if "questions" in document:
             self._note_counts(version, self.places.all, document)
         for territory in document.get("territories", ()):
@@ -89,13 +90,26 @@ class Reading:
             self._note(self.sizes, version, frozenset([code]), territory["not_below"])
 
     def _read_csv(self, text):
+        """Also as a spreadsheet wants it: a byte order mark, semicolons, codes as formulas."""
+        text = text.removeprefix("\ufeff")
+        separator = ";" if text.partition("\n")[0].count(";") else ","
         rows = collections.defaultdict(list)
-        for row in csv.DictReader(io.StringIO(text)):
-            rows[row["territory"]].append(row)
-        for code, options in rows.items():
+        for row in csv.DictReader(io.StringIO(text), delimiter=separator):
+            code = row["territory"].removeprefix('="').removesuffix('"')
+            rows[code, row["territory_name"]].append(row)
+        for (code, name), options in rows.items():
             version = self._version(options[0])
-            cells = self.places.below(code) if code else self.places.all
-            self._note_counts(version, cells, self._counts_of_csv(options))
+            self._note_counts(version, self._cells_of_csv(code, name, version),
+                              self._counts_of_csv(options))
+
+    def _cells_of_csv(self, code, name, version):
+        if code == "(all)":
+            return self.places.all
+        if not code.startswith("(group "):
+            return self.places.below(code)
+        cells = frozenset(member.removesuffix("*") for member in name.split(" "))
+        self.groups[version].add(cells)
+        return cells
 
     @staticmethod
     def _counts_of_csv(options):
@@ -121,7 +135,10 @@ class Reading:
 
     def _read_turnout(self, document):
         """However the series is laid out, its numbers are turnouts, or growths of it."""
-        series = [value for name, value in numbers_in(document) if "hour" not in name]
+        if "turnout" in document:
+            self._note_turnout(self._version(document), document["turnout"])
+        series = [value for name, value in numbers_in(document)
+                  if name != "turnout" and "hour" not in name]
         if series:
             self.series.append(series)
             self.counters["the last turnout"].append((self.now, series[-1]))

@@ -267,20 +267,32 @@ CSV_HEADER = ("poll_id,question_id,option_id,option_title,level,territory,territ
               "points,ballots,share,suppressed,state,version,as_of").split(",")
 
 
-def as_csv(document):
+def as_csv(document, for_excel=False):
+    """For every option come the whole poll, the territories and the groups."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    out.write("\ufeff" if for_excel else "")
+    writer = csv.writer(out, delimiter=";" if for_excel else ",")
     writer.writerow(CSV_HEADER)
-    for counts in [document] + document["territories"]:
-        for question in counts["questions"]:
-            for option in question["options"]:
-                share = option["votes"] / counts["ballots"] if counts["ballots"] else None
-                writer.writerow([document["poll"], question["id"], option["id"], "",
-                                 counts.get("level"), counts.get("code"), counts.get("name"),
-                                 option["votes"], option.get("points"), counts["ballots"], share,
+    for at, question in enumerate(document["questions"]):
+        for place, option in enumerate(question["options"]):
+            for names, counts in csv_places(document, for_excel):
+                shown = counts["questions"][at]["options"][place]
+                share = shown["votes"] / counts["ballots"] if counts["ballots"] else None
+                writer.writerow([document["poll"], question["id"], option["id"], "", *names,
+                                 shown["votes"], shown.get("points"), counts["ballots"], share,
                                  counts["suppressed"], document["state"], document["version"],
                                  document["as_of"]])
     return out.getvalue()
+
+
+def csv_places(document, for_excel):
+    yield ("", "(all)", ""), document
+    for place in document["territories"]:
+        code = f'="{place["code"]}"' if for_excel else place["code"]
+        yield (place["level"], code, place["name"]), place
+    for number, group in enumerate(document["groups"], 1):
+        members = group["leaves"] + [code + "*" for code in group["not_below"]]
+        yield ("", f"(group {number})", " ".join(members)), group
 
 
 def as_stream(documents):

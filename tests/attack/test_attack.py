@@ -124,15 +124,16 @@ class OnePoll(unittest.TestCase):
 class Formats(OnePoll):
     def test_all_formats_say_the_same(self):
         documents = self.as_results() + [("csv", as_csv(document)) for document in self.documents]
+        documents += [("csv", as_csv(document, for_excel=True)) for document in self.documents]
         documents += [("stream", as_stream(self.documents))]
         self.assertEqual(self.read(documents), [])
 
     def test_csv_and_stream_alone_are_as_good_as_json(self):
         whole = self.attack(self.as_results())
-        self.assertEqual(self.attack([("stream", as_stream(self.documents))]).columns,
-                         whole.columns)
-        self.assertGreater(self.attack([("csv", as_csv(document))
-                                        for document in self.documents]).columns, 0)
+        for documents in ([("stream", as_stream(self.documents))],
+                          [("csv", as_csv(document)) for document in self.documents],
+                          [("csv", as_csv(document, True)) for document in self.documents]):
+            self.assertEqual(self.attack(documents).columns, whole.columns)
 
     def test_an_event_that_is_cut_off_is_none(self):
         text = as_stream(self.documents)
@@ -151,8 +152,9 @@ class Formats(OnePoll):
         document["questions"][0]["options"][0]["votes"] += 1
         self.assert_fault("formats", self.as_results() + [("csv", as_csv(document))])
 
-    def test_positions_are_found(self):
-        self.assert_fault("exact", self.changed(lambda document: document.update(positions=[7])))
+    def test_what_counts_the_ballots_that_are_not_shown_is_found(self):
+        for more in ({"positions": [7]}, {"not_shown": 3}):
+            self.assert_fault("exact", self.changed(lambda document, m=more: document.update(m)))
 
     def test_a_zero_for_what_is_hidden_is_found(self):
         def change(document):

@@ -88,7 +88,8 @@ class Reader(threading.Thread):
         """The same at once in every look; narrowed lists, counters and the rest in turn."""
         base = f"/v1/polls/{self.poll}"
         self.take(connection, "results", f"{base}/results.json?by=territory")
-        self.take(connection, "csv", f"{base}/results.csv?by=territory")
+        self.take(connection, "csv", f"{base}/results.csv?by=territory"
+                  + ("&excel=1" if self.turn % 2 else ""))
         if self.turn % 5 == 1:
             self.take(connection, "results", f"{base}/results")
             self.take(connection, "results",
@@ -98,6 +99,17 @@ class Reader(threading.Thread):
         if self.turn % 5 == 0:
             self.documents.append(("metrics", self.server.metrics()))
         self.turn += 1
+
+    def look_back(self):
+        """At every version before the last: some may have come and gone unseen."""
+        last = published.number_of(self.server.results(self.poll)["version"])
+        for version in range(1, last):
+            answer = self.server.get(f"/v1/polls/{self.poll}/results.json?by=territory"
+                                     f"&version={version}")
+            if answer.status == 200:
+                self.documents.append(("results", answer.json()))
+            elif answer.code != "version-not-kept":
+                raise AssertionError(answer)
 
     def take(self, connection, kind, target):
         answer = connection.request("GET", target)
@@ -236,6 +248,7 @@ class Scenario:
         voters.vote_for_a_while()
         self.server.change_poll(poll, "close")
         self.wait_until_final(poll)
+        readers[0].look_back()
         voters.vote_too_late()
         self.truth = voters.counted
         for reader in readers:
