@@ -25,7 +25,7 @@ from random_polls import RandomPoll  # noqa: E402
 
 TICK = "50ms"
 SEEDS = 6
-TRIES = 4
+TRIES = 6
 PAUSE_SECONDS = 0.02  # of a reader between two looks: shorter than a tick
 
 
