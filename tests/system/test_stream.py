@@ -302,6 +302,17 @@ class Watching(StreamCase):
 
 
 @veche.needs_binary
+class Options(unittest.TestCase):
+    def test_a_tick_out_of_range_is_refused(self):
+        for tick in ("19ms", "61s", "0s", "1", "s", "-1s", "1m"):
+            done = subprocess.run([veche.BINARY, "serve", "--data", "d", "--jwks", "j",
+                                   "--voter-secret", "v", f"--tick={tick}"], capture_output=True,
+                                  text=True, timeout=10)
+            self.assertEqual(done.returncode, 2, tick)
+            self.assertIn("20ms to 60s", done.stderr)
+
+
+@veche.needs_binary
 class Ends(unittest.TestCase):
     def test_a_server_that_drains_says_when_to_come_back(self):
         server = veche.Server(options=StreamCase.options).start()
