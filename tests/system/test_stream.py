@@ -107,6 +107,15 @@ class Streams(StreamCase):
         stream.next()
         self.assertTrue(stream.is_silent(10 * TICK_S))
 
+    def test_a_stream_begins_with_how_fresh_it_is(self):
+        poll = self.open()
+        reader = self.of_poll(poll)
+        first = reader.next().data
+        time.sleep(0.5)
+        second = self.of_poll(poll).next().data
+        self.assertEqual(second["version"], first["version"])
+        self.assertGreater(second["as_of"], first["as_of"])
+
     def test_who_comes_back_gets_all_of_it_again(self):
         poll = self.open()
         self.vote(poll, "anna")
