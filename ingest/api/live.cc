@@ -119,12 +119,9 @@ void Live::collected(const model::PollId& id, const node::Collected& collected) 
 
 void Live::update(const LiveView& view, Watched& watched,
                   const std::shared_ptr<Shown>& shown) const {
-  const auto before = watched.shown;
-  if (!before || !before->is_same(*shown)) {  // else what is encoded of it stays
-    watched.shown = shown;
-    watched.opening = {};
-  }
-  if (before && watched.shown != before) {
+  const auto before = std::exchange(watched.shown, shown);
+  watched.opening = {};  // though nothing changed, it says of which moment it is
+  if (before && !before->is_same(*shown)) {
     const auto events = changes(view, watched, *before);
     for (auto* const sink : watched.sinks) sink->deliver(view, events, false);
   }

@@ -98,15 +98,16 @@ Task EventStream::write() {
   coroutine_ended();
 }
 
-// The only way to notice that a reader who is sent nothing has gone.
+// The only way to notice that a reader who is sent nothing has gone. One read at a time, so that a
+// client that sends without end waits for its turn like everybody.
 Task EventStream::watch() {
   while (!is_ended_) {
     const IoResult readable = co_await Ready(socket_, Socket::wait_read);
     if (readable.error || is_ended_) break;
     std::array<char, kDiscardBytes> discarded;
     error_code error;
-    while (!error) socket_.read_some(boost::asio::buffer(discarded), error);
-    if (error != boost::asio::error::would_block) break;
+    socket_.read_some(boost::asio::buffer(discarded), error);
+    if (error && error != boost::asio::error::would_block) break;
   }
   end();
   coroutine_ended();

@@ -1,12 +1,13 @@
 """Live results: what a reader of a stream is told, in which order, and what never."""
 
 import json
+import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
@@ -105,6 +106,15 @@ class Streams(StreamCase):
         stream = self.of_poll(poll)
         stream.next()
         self.assertTrue(stream.is_silent(10 * TICK_S))
+
+    def test_a_stream_begins_with_how_fresh_it_is(self):
+        poll = self.open()
+        reader = self.of_poll(poll)
+        first = reader.next().data
+        time.sleep(0.5)
+        second = self.of_poll(poll).next().data
+        self.assertEqual(second["version"], first["version"])
+        self.assertGreater(second["as_of"], first["as_of"])
 
     def test_who_comes_back_gets_all_of_it_again(self):
         poll = self.open()
@@ -227,6 +237,91 @@ class Streams(StreamCase):
 
 
 @veche.needs_binary
+class Watching(StreamCase):
+    def watch(self, *arguments, **more):
+        process = subprocess.Popen([veche.BINARY, "watch", *arguments, "--server",
+                                    self.server.url], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, **more)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_in_a_pipe_an_event_is_a_line_until_the_result_is_final(self):
+        poll = self.open()
+        process = self.watch(poll)
+        first = json.loads(process.stdout.readline())
+        self.assertEqual((first["event"], first["data"]["ballots"]), ("snapshot", 0))
+        self.vote(poll, "anna")
+        second = json.loads(process.stdout.readline())
+        self.assertEqual((second["event"], second["data"]["ballots"]), ("totals", 1))
+        self.server.change_poll(poll, "close")
+        rest, errors = process.communicate(timeout=10)
+        last = json.loads(rest.splitlines()[-1])
+        self.assertTrue(last["data"]["final"])
+        self.assertEqual((process.returncode, errors), (0, ""))
+
+    def test_once_ends_after_the_first_event(self):
+        poll = self.open(visibility="after_close")
+        out, _ = self.watch(poll, "--once").communicate(timeout=10)
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([line["event"] for line in lines], ["hidden"])
+
+    def test_a_token_shows_what_only_voters_may_see(self):
+        poll = self.open(visibility="after_vote")
+        token = self.server.issuer.vote(poll, sub_of(poll, "anna"), "75701310")
+        out, _ = self.watch(poll, "--once", "--token", token).communicate(timeout=10)
+        self.assertEqual(json.loads(out)["event"], "snapshot")
+
+    def test_ctrl_c_ends_it_in_order(self):
+        process = self.watch(self.open())
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=5)
+        self.assertEqual((process.returncode, out, errors), (130, "", ""))
+
+    def test_an_unknown_poll_is_told(self):
+        process = self.watch("nowhere")
+        _, errors = process.communicate(timeout=10)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("unknown-poll", errors)
+
+    def test_a_terminal_shows_bars_that_move_in_place(self):
+        poll = self.open()
+        main, side = os.openpty()
+        process = subprocess.Popen([veche.BINARY, "watch", poll, "--server", self.server.url,
+                                    "--lang", "ru"], stdout=side, stderr=side)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(side)
+        self.addCleanup(os.close, main)
+        self.assertIn("0 бюллетеней", self.screen_until(main, "Option c"))
+        self.vote(poll, "anna", "b")
+        screen = self.screen_until(main, "100.0 %")
+        self.assertIn("█", screen + self.screen_until(main, "█"))
+        self.assertRegex(screen, r"\x1b\[\d+A")
+
+    def screen_until(self, terminal, text, within=10):
+        seen = b""
+        deadline = time.monotonic() + within
+        while text.encode() not in seen:
+            readable, _, _ = select.select([terminal], [], [], deadline - time.monotonic())
+            self.assertTrue(readable, seen)
+            seen += os.read(terminal, 65536)
+        return seen.decode("utf-8", "replace")
+
+
+@veche.needs_binary
+class Options(unittest.TestCase):
+    def test_a_tick_out_of_range_is_refused(self):
+        for tick in ("19ms", "61s", "0s", "1", "s", "-1s", "1m"):
+            done = subprocess.run([veche.BINARY, "serve", "--data", "d", "--jwks", "j",
+                                   "--voter-secret", "v", f"--tick={tick}"], capture_output=True,
+                                  text=True, timeout=10)
+            self.assertEqual(done.returncode, 2, tick)
+            self.assertIn("20ms to 60s", done.stderr)
+
+
+@veche.needs_binary
 class Ends(unittest.TestCase):
     def test_a_server_that_drains_says_when_to_come_back(self):
         server = veche.Server(options=StreamCase.options).start()
@@ -245,6 +340,22 @@ class Ends(unittest.TestCase):
         server.start()
         with Stream(server.port, "/v1/polls/drained/stream") as stream:
             self.assertNotIn(stream.next().id.split("-")[0], epochs)
+
+    def test_watch_comes_back_when_the_server_does(self):
+        server = veche.Server(options=StreamCase.options).start()
+        self.addCleanup(server.close)
+        server.open_poll(veche.poll("returning"))
+        process = subprocess.Popen([veche.BINARY, "watch", "returning", "--server", server.url],
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        first = json.loads(process.stdout.readline())
+        server.stop()
+        self.assertEqual(json.loads(process.stdout.readline())["event"], "bye")
+        server.start()
+        again = json.loads(process.stdout.readline())
+        self.assertEqual(again["event"], "snapshot")
+        self.assertNotEqual(again["id"], first["id"])
 
 
 @veche.needs_binary
