@@ -34,6 +34,7 @@ std::optional<BodyRule> body_rule(RouteId route) {
     case RouteId::post_batch:
       return BodyRule{"application/x-ndjson", limits::kBatchBodyBytes, true};
     case RouteId::create_poll:
+    case RouteId::edit_poll:
     case RouteId::change_poll:
       return BodyRule{"application/json", limits::kPollBodyBytes, false};
     case RouteId::put_territories:
@@ -60,6 +61,8 @@ Api::Api(App& app, http::Worker& worker)
       results_(local_),
       ballots_(local_, results_),
       polls_(local_),
+      certificates_(local_),
+      life_(local_, certificates_),
       streams_(local_),
       territories_(local_) {}
 
@@ -125,15 +128,23 @@ void Api::handle(const http::Request& request, http::Responder responder) {
     case RouteId::post_batch:
       return ballots_.post_batch(request, responder);
     case RouteId::get_receipt:
-      return results_.receipt(parameter[0], parameter[1], responder);
+      return results_.receipt(request, parameter[0], parameter[1], responder);
     case RouteId::list_polls:
       return polls_.list(request, responder);
     case RouteId::create_poll:
-      return polls_.create(request, responder);
+      return life_.create(request, responder);
     case RouteId::show_poll:
-      return polls_.show(parameter[0], responder);
+      return polls_.show(request, parameter[0], responder);
+    case RouteId::edit_poll:
+      return life_.edit(request, parameter[0], responder);
     case RouteId::change_poll:
-      return polls_.transition(request, parameter[0], responder);
+      return life_.transition(request, parameter[0], responder);
+    case RouteId::history:
+      return polls_.history(request, parameter[0], responder);
+    case RouteId::certificate:
+      return certificates_.show(request, parameter[0], responder);
+    case RouteId::certified_results:
+      return certificates_.document(request, parameter[0], responder);
     case RouteId::results:
       return results_.results(request, parameter[0],
                               request.head.accept.starts_with("text/csv") ? Results::Format::csv

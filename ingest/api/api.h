@@ -6,6 +6,8 @@
 
 #include "ingest/api/app.h"
 #include "ingest/api/ballots.h"
+#include "ingest/api/certificates.h"
+#include "ingest/api/life.h"
 #include "ingest/api/polls.h"
 #include "ingest/api/results.h"
 #include "ingest/api/routes.h"
@@ -34,6 +36,8 @@ class Api final : public http::Handler {
   Results results_;
   Ballots ballots_;
   Polls polls_;
+  Certificates certificates_;
+  Life life_;
   Streams streams_;
   Territories territories_;
 };

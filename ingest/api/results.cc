@@ -8,6 +8,7 @@
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "ingest/api/view.h"
+#include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
@@ -31,19 +32,40 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
-  const auto entry = find_public_poll(local_, poll);
-  if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
   std::string fault;
   auto view = read_view(request.head, format, fault);
   if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
-  const auto viewer = viewer_of(local_, *entry, request.head.authorization);
-  if (!viewer) return responder.send(refusal(viewer.error()));
-  view->viewer = *viewer;
   Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
                     std::string(request.head.if_none_match)};
+  if (view->viewer == publish::Viewer::auditor)
+    return audit(request, responder, entry, std::move(question));
+  const auto viewer = viewer_of(local_, *entry, request.head.authorization);
+  if (!viewer) return responder.send(refusal(viewer.error()));
+  question.view.viewer = *viewer;
   if (const auto version = request.head.query("version"))
     return answer_version(entry, *version, question);
   ask(entry, std::move(question));
+}
+
+// The log tells of a look at exact counts before anybody has had it.
+void Results::audit(const http::Request& request, const http::Responder& responder,
+                    const std::shared_ptr<const model::PollEntry>& poll, Question question) {
+  const auto member = require_role(local_, request, auth::Role::kAuditor, responder);
+  if (!member) return;
+  if (!holds_for(*member, poll->definition->targets, *poll->tree))
+    return responder.send(not_held());
+  local_.app.node.audit(
+      poll->definition->id, member->by,
+      [this, &worker = local_.worker, poll,
+       question = std::move(question)](const node::ChangeResult& result) {
+        worker.post([this, poll, question, outcome = result.outcome] {
+          if (outcome == node::ChangeOutcome::done) return ask(poll, question);
+          question.take(http::unavailable(
+              "audit-not-recorded", "The log did not take the record of this look: ask again."));
+        });
+      });
 }
 
 void Results::for_voter(const model::PollId& poll, Taker take) {
@@ -102,6 +124,11 @@ std::optional<Results::View> Results::read_view(const http::RequestHead& head, F
     view.filter = *filter;
   else
     fault = kFilterRule;
+  if (const auto exact = head.query("view")) {
+    if (*exact != "exact") fault = "view is exact, or left out";
+    if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";
+    view.viewer = publish::Viewer::auditor;
+  }
   if (const auto lang = head.query("lang")) {
     if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
     view.csv.titles = *lang == "en" ? wire::Language::en : wire::Language::ru;
@@ -158,8 +185,10 @@ http::Response Results::response_of(const publish::Published& published, const V
                                 snapshot.poll->definition->id.view(), snapshot.version));
       form = view.csv.for_excel ? "excel" : "csv";
   }
-  response.with(http::Header::etag, fmt::format("W/\"{}-{}\"", snapshot.version, form));
-  response.with(http::Header::cache_control, "no-cache");
+  const bool exact = view.viewer == publish::Viewer::auditor;
+  response.with(http::Header::etag,
+                fmt::format("W/\"{}-{}{}\"", snapshot.version, form, exact ? "-exact" : ""));
+  response.with(http::Header::cache_control, exact ? "no-store" : "no-cache");
   response.with(http::Header::vary, "Accept");
   return response;
 }
@@ -179,15 +208,16 @@ void Results::answer(const Question& question, const http::Response& made) {
 
 // A receipt proves itself: only a node with the poll's secret could make it. What is left to see is
 // that this node has applied the record that it names.
-void Results::receipt(std::string_view poll, std::string_view receipt, http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  if (!id || !local_.directory().find(*id))
-    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
-  const auto answer = [responder, poll = id->str()](bool recorded) {
+void Results::receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+                      http::Responder responder) {
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
+  const auto& id = entry->definition->id;
+  const auto answer = [responder, poll = id.str()](bool recorded) {
     responder.send(
         json_response(200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
   };
-  const auto opened = local_.secret_of(*id).open_receipt(receipt);
+  const auto opened = local_.secret_of(id).open_receipt(receipt);
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
   local_.app.node.when_applied(
       opened->first, opened->second.plus(1),

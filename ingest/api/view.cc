@@ -4,15 +4,6 @@
 
 namespace veche::api {
 
-std::shared_ptr<const model::PollEntry> find_public_poll(Local& local, std::string_view poll) {
-  const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local.directory().find(*id) : nullptr;
-  if (!entry) return nullptr;
-  const bool is_public =
-      entry->phase != model::PollPhase::draft && entry->phase != model::PollPhase::submitted;
-  return is_public ? entry : nullptr;
-}
-
 std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
   wire::TerritoryFilter filter;
   if (const auto by = head.query("by")) {
