@@ -43,7 +43,7 @@ struct NodeOptions {
   // How long records that the log had delivered waited until they were applied.
   std::function<void(std::chrono::nanoseconds)> on_applied;
   // How often a poll in steps may show something new.
-  std::chrono::milliseconds publish_interval = limits::kTickOfResults;
+  std::chrono::milliseconds publish_interval = limits::kLiveTick;
 };
 
 class Node final : private ShardEvents, private StewardEvents {

@@ -146,7 +146,8 @@ Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer vi
   if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
   if (poll->publication) return snapshot_of(poll, *poll->publication, poll->phase);
   model::Publication nothing;
-  nothing.at = poll->definition->opens_at;
+  for (const auto& row : poll->history->rows)
+    if (row.event != model::Event::audited) nothing.at = row.at;
   nothing.cells.resize(poll->cells->size());
   return snapshot_of(poll, nothing, poll->phase);
 }

@@ -50,6 +50,8 @@ bool is_health(RouteId route) {
          route == RouteId::openapi;
 }
 
+bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
+
 http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
 
 }  // namespace
@@ -61,6 +63,7 @@ Api::Api(App& app, http::Worker& worker)
       polls_(local_),
       certificates_(local_),
       life_(local_, certificates_),
+      streams_(local_),
       territories_(local_) {}
 
 Admission Api::head(const http::RequestHead& head) {
@@ -75,6 +78,7 @@ Admission Api::head(const http::RequestHead& head) {
   }
   if (auto refused = refuse(*found.route, head))
     return Admission::refuse(tag(*found.route), std::move(*refused));
+  if (is_stream(*found.route)) return Admission::accept_stream(tag(*found.route));
   const auto rule = body_rule(*found.route);
   return Admission::accept(tag(*found.route), rule ? rule->limit_bytes : 0);
 }
@@ -152,6 +156,10 @@ void Api::handle(const http::Request& request, http::Responder responder) {
       return results_.results(request, parameter[0], Results::Format::csv, responder);
     case RouteId::turnout:
       return results_.results(request, parameter[0], Results::Format::turnout, responder);
+    case RouteId::stream:
+      return streams_.of_poll(request, parameter[0], responder);
+    case RouteId::stream_polls:
+      return streams_.of_polls(request, responder);
     case RouteId::get_territories:
       return territories_.get(request, responder);
     case RouteId::put_territories:

@@ -11,6 +11,7 @@
 #include "ingest/api/polls.h"
 #include "ingest/api/results.h"
 #include "ingest/api/routes.h"
+#include "ingest/api/streams.h"
 #include "ingest/api/territories.h"
 
 namespace veche::api {
@@ -25,6 +26,7 @@ class Api final : public http::Handler {
   http::Admission head(const http::RequestHead& head) override;
   void handle(const http::Request& request, http::Responder responder) override;
   http::Response on_deadline(http::Route route) override;
+  void reader_gone(const http::Reader& reader) override { streams_.reader_gone(reader); }
 
  private:
   std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head);
@@ -36,6 +38,7 @@ class Api final : public http::Handler {
   Polls polls_;
   Certificates certificates_;
   Life life_;
+  Streams streams_;
   Territories territories_;
 };
 

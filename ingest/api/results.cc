@@ -7,30 +7,12 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/view.h"
 #include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
 namespace {
-
-// nullopt: a parameter is not well formed.
-std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
-  wire::TerritoryFilter filter;
-  if (const auto by = head.query("by")) {
-    if (*by != "territory") return std::nullopt;
-    filter.by_territory = true;
-  }
-  if (const auto text = head.query("level")) {
-    filter.level = model::parse_number<std::uint8_t>(*text);
-    if (!filter.level) return std::nullopt;
-  }
-  if (const auto text = head.query("parent")) {
-    filter.parent = model::TerritoryCode::parse(*text);
-    if (!filter.parent) return std::nullopt;
-  }
-  const bool narrowed = filter.level || filter.parent;
-  return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
-}
 
 // Whole hours, or days: "1h" .. "24h", "1d" .. "31d".
 std::optional<std::uint32_t> read_step(std::string_view text) {
@@ -59,14 +41,9 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
                     std::string(request.head.if_none_match)};
   if (view->viewer == publish::Viewer::auditor)
     return audit(request, responder, entry, std::move(question));
-  const auto token = bearer(request.head.authorization);
-  const bool token_matters =
-      entry->definition->visibility == model::Visibility::after_vote && !token.empty();
-  if (token_matters) {
-    const auto claims = local_.verifier().verify_vote(token, now_seconds());
-    if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == entry->definition->id) question.view.viewer = publish::Viewer::voter;
-  }
+  const auto viewer = viewer_of(local_, *entry, request.head.authorization);
+  if (!viewer) return responder.send(refusal(viewer.error()));
+  question.view.viewer = *viewer;
   if (const auto version = request.head.query("version"))
     return answer_version(entry, *version, question);
   ask(entry, std::move(question));
@@ -146,7 +123,7 @@ std::optional<Results::View> Results::read_view(const http::RequestHead& head, F
   if (const auto filter = read_filter(head))
     view.filter = *filter;
   else
-    fault = "by is territory; level and parent narrow by=territory";
+    fault = kFilterRule;
   if (const auto exact = head.query("view")) {
     if (*exact != "exact") fault = "view is exact, or left out";
     if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";

@@ -1,13 +1,14 @@
 // Results and receipts: what the applied log says, by the poll's visibility.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
-#include <functional>
-#include <optional>
 #include "engine/publish/snapshot.h"
 #include "ingest/api/app.h"
 #include "ingest/wire/results.h"
