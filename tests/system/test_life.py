@@ -301,7 +301,7 @@ class Drafts(LifeCase):
 
     def test_every_page_is_as_if_there_were_no_poll(self):
         pages = ["", "/results", "/results.json", "/results.csv", "/results?by=territory",
-                 "/results?view=exact", "/turnout", "/history", "/certificate",
+                 "/results?view=exact", "/turnout", "/stream", "/history", "/certificate",
                  "/certificate/results.json", "/receipts/00000-00000-00000-00000-000000"]
         for poll in self.hidden_polls():
             for who, token in self.outsiders(poll):
