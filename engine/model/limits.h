@@ -27,6 +27,8 @@ inline constexpr std::uint32_t kLeastVotersMax = 10'000;
 inline constexpr std::uint32_t kDefaultLeastVoters = 10;
 inline constexpr std::uint64_t kFewExpectedVoters = 50;  // a cell with fewer is pooled
 inline constexpr std::uint64_t kTurnoutStep = 10;        // live turnout in steps is a multiple
+inline constexpr std::size_t kDraftChanges = 256;  // drafted, submitted, returned: of one poll
+inline constexpr std::size_t kAuditsTold = 256;    // of one poll in its history: the last ones
 inline constexpr std::uint8_t kMinLevel = 1;
 inline constexpr std::uint8_t kMaxLevel = 3;
 inline constexpr std::uint8_t kDefaultLevel = 3;
@@ -43,9 +45,16 @@ inline constexpr std::uint16_t kPartitions = 1'024;
 inline constexpr std::uint16_t kDefaultPartitions = 4;
 inline constexpr std::size_t kRecordBytes = 512 * 1'024;
 inline constexpr std::size_t kTerritoriesPartBytes = 384 * 1'024;
-inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;  // as Protocol Buffers
+inline constexpr std::size_t kPublicationPartBytes = 384 * 1'024;
+inline constexpr std::size_t kPublicationBytes = 64 * 1'024 * 1'024;  // all parts
+inline constexpr std::size_t kPublicationsKept = 64;                  // of a poll, before the last
+inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;          // as Protocol Buffers
 static_assert(kTerritoriesPartBytes < kRecordBytes && kDefinitionBytes < kRecordBytes,
               "a part, or a definition, and its envelope fit into one record");
+inline constexpr std::size_t kCertificatePartBytes = 384 * 1'024;
+inline constexpr std::size_t kCertificateBytes = 8 * 1'024 * 1'024;  // all parts, compressed
+inline constexpr std::size_t kCertifiedDocumentBytes = 64 * 1'024 * 1'024;
+static_assert(kCertificatePartBytes < kRecordBytes, "a part and its envelope fit into one record");
 inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
 inline constexpr std::size_t kAppendQueueRecords = 200'000;  // of Kafka: each is an object there
 inline constexpr std::uint64_t kDiskReserveBytes = 256ull * 1'024 * 1'024;

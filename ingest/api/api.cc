@@ -34,6 +34,7 @@ std::optional<BodyRule> body_rule(RouteId route) {
     case RouteId::post_batch:
       return BodyRule{"application/x-ndjson", limits::kBatchBodyBytes, true};
     case RouteId::create_poll:
+    case RouteId::edit_poll:
     case RouteId::change_poll:
       return BodyRule{"application/json", limits::kPollBodyBytes, false};
     case RouteId::put_territories:
@@ -57,9 +58,11 @@ http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
 
 Api::Api(App& app, http::Worker& worker)
     : local_(app, worker),
-      ballots_(local_),
-      polls_(local_),
       results_(local_),
+      ballots_(local_, results_),
+      polls_(local_),
+      certificates_(local_),
+      life_(local_, certificates_),
       streams_(local_),
       territories_(local_) {}
 
@@ -125,15 +128,23 @@ void Api::handle(const http::Request& request, http::Responder responder) {
     case RouteId::post_batch:
       return ballots_.post_batch(request, responder);
     case RouteId::get_receipt:
-      return results_.receipt(parameter[0], parameter[1], responder);
+      return results_.receipt(request, parameter[0], parameter[1], responder);
     case RouteId::list_polls:
       return polls_.list(request, responder);
     case RouteId::create_poll:
-      return polls_.create(request, responder);
+      return life_.create(request, responder);
     case RouteId::show_poll:
-      return polls_.show(parameter[0], responder);
+      return polls_.show(request, parameter[0], responder);
+    case RouteId::edit_poll:
+      return life_.edit(request, parameter[0], responder);
     case RouteId::change_poll:
-      return polls_.transition(request, parameter[0], responder);
+      return life_.transition(request, parameter[0], responder);
+    case RouteId::history:
+      return polls_.history(request, parameter[0], responder);
+    case RouteId::certificate:
+      return certificates_.show(request, parameter[0], responder);
+    case RouteId::certified_results:
+      return certificates_.document(request, parameter[0], responder);
     case RouteId::results:
       return results_.results(request, parameter[0],
                               request.head.accept.starts_with("text/csv") ? Results::Format::csv
@@ -143,6 +154,8 @@ void Api::handle(const http::Request& request, http::Responder responder) {
       return results_.results(request, parameter[0], Results::Format::json, responder);
     case RouteId::results_csv:
       return results_.results(request, parameter[0], Results::Format::csv, responder);
+    case RouteId::turnout:
+      return results_.results(request, parameter[0], Results::Format::turnout, responder);
     case RouteId::stream:
       return streams_.of_poll(request, parameter[0], responder);
     case RouteId::stream_polls:

@@ -6,6 +6,8 @@
 
 #include "ingest/api/app.h"
 #include "ingest/api/ballots.h"
+#include "ingest/api/certificates.h"
+#include "ingest/api/life.h"
 #include "ingest/api/polls.h"
 #include "ingest/api/results.h"
 #include "ingest/api/routes.h"
@@ -31,9 +33,11 @@ class Api final : public http::Handler {
   std::optional<http::Response> refuse_token(RouteId route, const http::RequestHead& head);
 
   Local local_;
+  Results results_;
   Ballots ballots_;
   Polls polls_;
-  Results results_;
+  Certificates certificates_;
+  Life life_;
   Streams streams_;
   Territories territories_;
 };

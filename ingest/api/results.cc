@@ -5,12 +5,23 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "ingest/api/view.h"
+#include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
 namespace {
+
+// Whole hours, or days: "1h" .. "24h", "1d" .. "31d".
+std::optional<std::uint32_t> read_step(std::string_view text) {
+  const bool days = text.ends_with('d');
+  if (!days && !text.ends_with('h')) return std::nullopt;
+  const auto number = model::parse_number<std::uint32_t>(text.substr(0, text.size() - 1));
+  if (!number || *number < 1 || *number > (days ? 31 : 24)) return std::nullopt;
+  return days ? *number * 24 : *number;
+}
 
 // Weak comparison, RFC 9110 13.1.2.
 bool holds(std::string_view if_none_match, std::string_view etag) {
@@ -21,19 +32,58 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
-  const auto entry = find_public_poll(local_, poll);
-  if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
-  const auto filter = read_filter(request.head);
-  if (!filter) return responder.send(bad_filter());
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
+  std::string fault;
+  auto view = read_view(request.head, format, fault);
+  if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
+  Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
+                    std::string(request.head.if_none_match)};
+  if (view->viewer == publish::Viewer::auditor)
+    return audit(request, responder, entry, std::move(question));
   const auto viewer = viewer_of(local_, *entry, request.head.authorization);
   if (!viewer) return responder.send(refusal(viewer.error()));
-  const auto& id = entry->definition->id;
+  question.view.viewer = *viewer;
+  if (const auto version = request.head.query("version"))
+    return answer_version(entry, *version, question);
+  ask(entry, std::move(question));
+}
+
+// The log tells of a look at exact counts before anybody has had it.
+void Results::audit(const http::Request& request, const http::Responder& responder,
+                    const std::shared_ptr<const model::PollEntry>& poll, Question question) {
+  const auto member = require_role(local_, request, auth::Role::kAuditor, responder);
+  if (!member) return;
+  if (!holds_for(*member, poll->definition->targets, *poll->tree))
+    return responder.send(not_held());
+  local_.app.node.audit(
+      poll->definition->id, member->by,
+      [this, &worker = local_.worker, poll,
+       question = std::move(question)](const node::ChangeResult& result) {
+        worker.post([this, poll, question, outcome = result.outcome] {
+          if (outcome == node::ChangeOutcome::done) return ask(poll, question);
+          question.take(http::unavailable(
+              "audit-not-recorded", "The log did not take the record of this look: ask again."));
+        });
+      });
+}
+
+void Results::for_voter(const model::PollId& poll, Taker take) {
+  View view;
+  view.viewer = publish::Viewer::voter;
+  ask(local_.directory().find(poll), {std::move(take), view, {}});
+}
+
+void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question question) {
+  const auto& view = question.view;
+  if (!publish::needs_tallies(*poll, view.viewer))
+    return answer(question, response_of(publish::publish(poll, view.viewer), view));
   if (waiting_ >= limits::kResultsWaitingPerThread)
-    return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+    return question.take(refusal(model::Outcome::overloaded, wire::Language::en));
   ++waiting_;
+  const auto& id = poll->definition->id;
   auto& gathering = gatherings_[id];
-  gathering.next.push_back(
-      {responder, {*viewer, format, *filter}, std::string(request.head.if_none_match)});
+  gathering.next.push_back(std::move(question));
   if (gathering.now.empty()) gather(id);
 }
 
@@ -53,7 +103,10 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
   for (const auto& question : questions) {
     auto found = made.find(question.view);
     if (found == made.end())
-      found = made.emplace(question.view, response_of(collected, question.view)).first;
+      found = made.emplace(
+                      question.view,
+                      response_of(publish::publish(collected, question.view.viewer), question.view))
+                  .first;
     answer(question, found->second);
   }
   waiting_ -= questions.size();
@@ -63,20 +116,79 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
     gather(poll);
 }
 
-http::Response Results::response_of(const node::Collected& collected, const View& view) {
-  const auto published = publish::publish(collected, view.viewer);
+std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,
+                                                std::string& fault) {
+  View view;
+  view.format = format;
+  if (const auto filter = read_filter(head))
+    view.filter = *filter;
+  else
+    fault = kFilterRule;
+  if (const auto exact = head.query("view")) {
+    if (*exact != "exact") fault = "view is exact, or left out";
+    if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";
+    view.viewer = publish::Viewer::auditor;
+  }
+  if (const auto lang = head.query("lang")) {
+    if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
+    view.csv.titles = *lang == "en" ? wire::Language::en : wire::Language::ru;
+  }
+  if (const auto excel = head.query("excel")) {
+    if (*excel != "1") fault = "excel is 1, or left out";
+    view.csv.for_excel = true;
+  }
+  if (const auto text = head.query("step")) {
+    const auto step = read_step(*text);
+    if (!step) fault = "step is 1h..24h or 1d..31d";
+    view.step_hours = step.value_or(1);
+  }
+  return fault.empty() ? std::optional(view) : std::nullopt;
+}
+
+// As of a version that was published before. In `exact` none is kept: counts change with every
+// ballot, and the log is their history.
+void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll,
+                             std::string_view version, const Question& question) {
+  const auto number = model::parse_number<std::uint64_t>(version.substr(0, version.find('-')));
+  if (!number)
+    return question.take(http::problem(400, "bad-parameter", "version is one that results told"));
+  std::optional<publish::Published> published;
+  if (poll->publication && poll->publication->version == *number)
+    published = publish::publish(poll, question.view.viewer);
+  else if (poll->publication)
+    published = publish::publish_earlier(poll, *number, question.view.viewer);
+  if (!published)
+    return question.take(
+        http::problem(404, "version-not-kept", "This version of the results is not kept."));
+  answer(question, response_of(*published, question.view));
+}
+
+http::Response Results::response_of(const publish::Published& published, const View& view) {
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
     return http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until));
   const auto& snapshot = std::get<publish::Snapshot>(published);
-  const bool csv = view.format == Format::csv;
-  auto response = csv ? http::Response{200,
-                                       "text/csv; charset=utf-8",
-                                       wire::results_csv(snapshot, view.filter),
-                                       {}}
-                      : json_response(200, wire::results_json(snapshot, view.filter));
+  http::Response response;
+  std::string_view form = "json";
+  switch (view.format) {
+    case Format::json:
+      response = json_response(200, wire::results_json(snapshot, view.filter));
+      break;
+    case Format::turnout:
+      response = json_response(200, wire::turnout_json(snapshot, view.step_hours));
+      form = "turnout";
+      break;
+    case Format::csv:
+      response = {
+          200, "text/csv; charset=utf-8", wire::results_csv(snapshot, view.filter, view.csv), {}};
+      response.with(http::Header::content_disposition,
+                    fmt::format("attachment; filename=\"{}-{}.csv\"",
+                                snapshot.poll->definition->id.view(), snapshot.version));
+      form = view.csv.for_excel ? "excel" : "csv";
+  }
+  const bool exact = view.viewer == publish::Viewer::auditor;
   response.with(http::Header::etag,
-                fmt::format("W/\"{}-{}\"", snapshot.version, csv ? "csv" : "json"));
-  response.with(http::Header::cache_control, "no-cache");
+                fmt::format("W/\"{}-{}{}\"", snapshot.version, form, exact ? "-exact" : ""));
+  response.with(http::Header::cache_control, exact ? "no-store" : "no-cache");
   response.with(http::Header::vary, "Accept");
   return response;
 }
@@ -91,20 +203,21 @@ void Results::answer(const Question& question, const http::Response& made) {
     response.content_type = {};
     response.body.clear();
   }
-  question.responder.send(std::move(response));
+  question.take(std::move(response));
 }
 
 // A receipt proves itself: only a node with the poll's secret could make it. What is left to see is
 // that this node has applied the record that it names.
-void Results::receipt(std::string_view poll, std::string_view receipt, http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  if (!id || !local_.directory().find(*id))
-    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
-  const auto answer = [responder, poll = id->str()](bool recorded) {
+void Results::receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+                      http::Responder responder) {
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
+  const auto& id = entry->definition->id;
+  const auto answer = [responder, poll = id.str()](bool recorded) {
     responder.send(
         json_response(200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
   };
-  const auto opened = local_.secret_of(*id).open_receipt(receipt);
+  const auto opened = local_.secret_of(id).open_receipt(receipt);
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
   local_.app.node.when_applied(
       opened->first, opened->second.plus(1),

@@ -1,6 +1,9 @@
 // Results and receipts: what the applied log says, by the poll's visibility.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,24 +17,30 @@ namespace veche::api {
 
 class Results {
  public:
-  enum class Format { json, csv };
+  enum class Format : std::uint8_t { json, csv, turnout };
 
   explicit Results(Local& local) : local_(local) {}
 
   void results(const http::Request& request, std::string_view poll, Format format,
                http::Responder responder);
-  void receipt(std::string_view poll, std::string_view receipt, http::Responder responder);
+  // The whole poll's results as one who has voted may see them; for the answer to his ballot.
+  using Taker = std::function<void(http::Response&&)>;
+  void for_voter(const model::PollId& poll, Taker take);
+  void receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+               http::Responder responder);
 
  private:
   // What is asked for: equal views of one gathering have equal answers.
   struct View {
-    publish::Viewer viewer;
-    Format format;
+    publish::Viewer viewer = publish::Viewer::anybody;
+    Format format = Format::json;
     wire::TerritoryFilter filter;
+    wire::CsvStyle csv;
+    std::uint32_t step_hours = 1;
     friend auto operator<=>(const View&, const View&) = default;
   };
   struct Question {
-    http::Responder responder;
+    Taker take;
     View view;
     std::string if_none_match;
   };
@@ -42,9 +51,16 @@ class Results {
     std::vector<Question> next;
   };
 
+  void audit(const http::Request& request, const http::Responder& responder,
+             const std::shared_ptr<const model::PollEntry>& poll, Question question);
+  void ask(const std::shared_ptr<const model::PollEntry>& poll, Question question);
   void gather(const model::PollId& poll);
   void on_collected(const model::PollId& poll, const node::Collected& collected);
-  static http::Response response_of(const node::Collected& collected, const View& view);
+  void answer_version(const std::shared_ptr<const model::PollEntry>& poll, std::string_view version,
+                      const Question& question);
+  static std::optional<View> read_view(const http::RequestHead& head, Format format,
+                                       std::string& fault);
+  static http::Response response_of(const publish::Published& published, const View& view);
   static void answer(const Question& question, const http::Response& made);
 
   Local& local_;

@@ -7,6 +7,7 @@
 
 #include "engine/model/limits.h"
 #include "ingest/api/view.h"
+#include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
@@ -27,16 +28,20 @@ std::vector<std::string_view> split(std::string_view list) {
   return ids;
 }
 
-http::Response unknown_poll() { return refusal(model::Outcome::unknown_poll, wire::Language::en); }
+// Streams are for everybody: a draft has none, whoever asks.
+std::shared_ptr<const model::PollEntry> find_poll(Local& local, std::string_view poll) {
+  const auto id = model::PollId::parse(poll);
+  return id ? public_poll(local, *id) : nullptr;
+}
 
 }  // namespace
 
 void Streams::of_poll(const http::Request& request, std::string_view poll,
                       http::Responder responder) {
-  const auto entry = find_public_poll(local_, poll);
+  const auto entry = find_poll(local_, poll);
   if (!entry) return responder.send(unknown_poll());
   const auto filter = read_filter(request.head);
-  if (!filter) return responder.send(bad_filter());
+  if (!filter) return responder.send(http::problem(400, "bad-parameter", kFilterRule));
   const auto viewer = viewer_of(local_, *entry, request.head.authorization);
   if (!viewer) return responder.send(refusal(viewer.error()));
   begin({{entry->definition->id, *viewer, *filter}}, Kind::whole, responder);
@@ -51,7 +56,7 @@ void Streams::of_polls(const http::Request& request, http::Responder responder) 
                                   limits::kPollsPerStream)));
   std::vector<LiveView> views;
   for (const auto id : ids) {
-    const auto entry = find_public_poll(local_, id);
+    const auto entry = find_poll(local_, id);
     if (!entry) return responder.send(unknown_poll());
     const auto viewer = viewer_of(local_, *entry, request.head.authorization);
     if (!viewer) return responder.send(refusal(viewer.error()));

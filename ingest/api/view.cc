@@ -1,18 +1,8 @@
 #include "ingest/api/view.h"
 
 #include "engine/model/csv.h"
-#include "ingest/http/problem.h"
 
 namespace veche::api {
-
-std::shared_ptr<const model::PollEntry> find_public_poll(Local& local, std::string_view poll) {
-  const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local.directory().find(*id) : nullptr;
-  if (!entry) return nullptr;
-  const bool is_public =
-      entry->phase != model::PollPhase::draft && entry->phase != model::PollPhase::submitted;
-  return is_public ? entry : nullptr;
-}
 
 std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
   wire::TerritoryFilter filter;
@@ -30,11 +20,6 @@ std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) 
   }
   const bool narrowed = filter.level || filter.parent;
   return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
-}
-
-http::Response bad_filter() {
-  return http::problem(400, "bad-parameter",
-                       "by is territory; level and parent narrow by=territory");
 }
 
 Result<publish::Viewer, auth::TokenRefusal> viewer_of(Local& local, const model::PollEntry& poll,

@@ -1,7 +1,6 @@
 // What a reader of results asks to see, and as whom: one reading of the request for all routes.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -12,12 +11,10 @@
 
 namespace veche::api {
 
-// Null: there is no such poll, or it is not for everybody to know of yet.
-std::shared_ptr<const model::PollEntry> find_public_poll(Local& local, std::string_view poll);
-
 // The parameters by, level and parent. nullopt: one is not well formed.
 std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head);
-http::Response bad_filter();
+inline constexpr std::string_view kFilterRule =
+    "by is territory; level and parent narrow by=territory";
 
 // Who asks, as far as it matters to what the poll shows: a token is looked at where it does, and
 // must be good then.

@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "engine/model/limits.h"
 #include "engine/node/shard.h"
 #include "tests/engine/samples.h"
 
@@ -69,8 +70,22 @@ class StewardTest : public testing::Test, protected StewardEvents {
     steward_.flush();
     deliver(log_.take());
   }
+  std::vector<std::string> tree_and_poll() const {
+    samples::Writer writer(9);
+    auto records = writer.schedule(poll_);
+    records.insert(records.begin(), writer.tree());
+    return records;
+  }
+  PollChangeRequest draft_request() const {
+    return {poll_.id,
+            v1::POLL_ACTION_DRAFTED,
+            std::make_shared<const model::PollDefinition>(poll_),
+            "moderator anna",
+            "",
+            0};
+  }
   void serve_a_poll() {
-    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    deliver(tree_and_poll());
     round();
     ASSERT_TRUE(steward_.serving());
   }
@@ -123,7 +138,8 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItAnswersBehindABarrier) {
       [&](bool passed, Instant) { seen = passed && published_->find(poll_.id) != nullptr; }, now_);
   steward_.flush();
   auto records = log_.take();
-  records.insert(records.begin(), {samples::Writer().tree(), samples::Writer().approve(poll_)});
+  const auto others = tree_and_poll();
+  records.insert(records.begin(), others.begin(), others.end());
   deliver(records);
   EXPECT_TRUE(seen);
 }
@@ -133,9 +149,7 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItSaysThatAPollIsMade) {
   round();
   bool seen = false;
   steward_.change(
-      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
-       "test", ""},
-      [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
+      draft_request(), [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
   round();
   EXPECT_TRUE(seen);
 }
@@ -215,7 +229,7 @@ TEST_F(StewardTest, OpensByTheClockEvenIfTheFirstTryIsLost) {
 TEST_F(StewardTest, IsDoneWithOpeningWhenEveryPartitionIsOpenOrClosedAgain) {
   for (const bool closed : {false, true}) {
     poll_.id = samples::poll_id(closed ? "closed" : "open");
-    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    deliver(tree_and_poll());
     round();
     std::optional<ChangeOutcome> outcome;
     steward_.change(
@@ -234,9 +248,7 @@ TEST_F(StewardTest, SaysThatAChangeIsDoneOnlyWhenItIsDurable) {
   std::optional<ChangeOutcome> outcome;
   proving_ = false;
   steward_.change(
-      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
-       "test", ""},
-      [&](ChangeResult result) { outcome = result.outcome; }, now_);
+      draft_request(), [&](ChangeResult result) { outcome = result.outcome; }, now_);
   round();
   EXPECT_NE(published_->find(poll_.id), nullptr);
   EXPECT_EQ(outcome, std::nullopt);
@@ -273,6 +285,101 @@ TEST_F(StewardTest, IsDoneThoughEveryPartitionWasReadyBeforeTheChangeWasDurable)
   proving_ = true;
   deliver({});
   EXPECT_EQ(outcome, ChangeOutcome::done);
+}
+
+TEST_F(StewardTest, SaysThatAChangeWasOvertakenByAnotherDraft) {
+  deliver({samples::Writer().tree()});
+  deliver({samples::Writer(3).draft(poll_)});
+  round();
+  std::optional<ChangeOutcome> outcome;
+  auto edit = draft_request();
+  edit.version = 1;
+  steward_.change(
+      edit, [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  steward_.flush();
+  auto records = log_.take();
+  records.insert(records.begin(), samples::Writer(4).draft(poll_, 1));
+  deliver(records);
+  round();
+  EXPECT_EQ(outcome, ChangeOutcome::overtaken);
+  EXPECT_EQ(published_->find(poll_.id)->version, 2u);
+}
+
+TEST_F(StewardTest, SaysAtOnceWhatALogWouldMakeVoid) {
+  deliver({samples::Writer().tree(), samples::Writer().draft(poll_)});
+  round();
+  const auto outcome_of = [&](PollChangeRequest request) {
+    std::optional<ChangeOutcome> outcome;
+    steward_.change(
+        std::move(request), [&](ChangeResult result) { outcome = result.outcome; }, now_);
+    for (int rounds = 0; rounds < 3; ++rounds) round();
+    return outcome;
+  };
+  auto edit = draft_request();
+  edit.version = 2;
+  EXPECT_EQ(outcome_of(edit), ChangeOutcome::version_mismatch);
+  EXPECT_EQ(outcome_of(draft_request()), ChangeOutcome::poll_exists);
+  const PollChangeRequest approve{poll_.id, v1::POLL_ACTION_APPROVED, nullptr, "approver anna", ""};
+  EXPECT_EQ(outcome_of(approve), ChangeOutcome::wrong_phase);
+  EXPECT_EQ(outcome_of({poll_.id, v1::POLL_ACTION_SUBMITTED, nullptr, "moderator dina", ""}),
+            ChangeOutcome::done);
+  EXPECT_EQ(outcome_of(approve), ChangeOutcome::own_draft);
+}
+
+TEST_F(StewardTest, TellsOfALookBeforeItIsHad) {
+  serve_a_poll();
+  std::optional<ChangeOutcome> outcome;
+  const auto look = [&] {
+    outcome.reset();
+    steward_.audit(
+        poll_.id, "auditor vera", [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  };
+  look();
+  steward_.flush();
+  EXPECT_EQ(outcome, std::nullopt);
+  deliver(log_.take());
+  EXPECT_EQ(outcome, ChangeOutcome::done);
+  EXPECT_EQ(published_->find(poll_.id)->history->audits, 1u);
+  log_.status = AppendStatus::unavailable;
+  look();
+  steward_.flush();
+  EXPECT_EQ(outcome, ChangeOutcome::overloaded);
+  log_.status = AppendStatus::queued;
+  look();
+  steward_.flush();
+  log_.take();
+  pass(9s);
+  EXPECT_EQ(outcome, ChangeOutcome::unknown);
+  EXPECT_EQ(published_->find(poll_.id)->history->audits, 1u);
+}
+
+TEST_F(StewardTest, FreezesOneResultWhoeverElseIsAtIt) {
+  serve_a_poll();
+  samples::Writer other(3);
+  deliver(
+      {other.change("poll", v1::POLL_ACTION_OPENED), other.change("poll", v1::POLL_ACTION_CLOSED)});
+  const CertifyRequest request{poll_.id,
+                               1,
+                               std::string(limits::kCertificatePartBytes + 1, 'x'),
+                               std::string(32, 's'),
+                               "certifier gleb",
+                               ""};
+  std::vector<ChangeOutcome> outcomes;
+  const auto certify = [&] {
+    steward_.certify(
+        request, [&](ChangeResult result) { outcomes.push_back(result.outcome); }, now_);
+    steward_.flush();
+  };
+  certify();
+  auto ours = log_.take();
+  ASSERT_EQ(ours.size(), 2u);
+  // Another certifier's comes between the two parts: it holds, and both are told that it is done.
+  deliver({ours[0], other.certificate_part("poll", 0, true, "theirs"), ours[1]});
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::done));
+  certify();
+  for (int rounds = 0; rounds < 3; ++rounds) round();
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::done, ChangeOutcome::done));
+  EXPECT_EQ(published_->find(poll_.id)->certificate->compressed, "theirs");
 }
 
 TEST_F(StewardTest, AnswersTheHelloOfAnotherNodeWithItsOwnTail) {
@@ -524,6 +631,104 @@ TEST_F(ShardTest, AnswersNothingThatIsNotDurable) {
   pass(50ms);
   round();  // its own NOOP proves the tail
   EXPECT_THAT(told(), ElementsAre(Outcome::poll_closed));
+}
+
+// --- Publications ------------------------------------------------------------------------------
+
+class PublishingTest : public StewardTest {
+ protected:
+  PublishingTest() {
+    poll_.disclosure = model::Disclosure::steps;
+    poll_.least_voters = 2;
+  }
+  void open_a_poll() {
+    serve_a_poll();
+    deliver({samples::Writer().change("poll", v1::POLL_ACTION_OPENED)});
+  }
+  std::vector<model::PollId> due() { return steward_.take_due_publications(1s, now_); }
+  // Brings what is counted: so many ballots for each of two options.
+  void bring(std::uint64_t votes_each) {
+    Collected collected{published_->find(poll_.id), {}};
+    collected.partials.resize(1);
+    auto& partial = collected.partials[0];
+    partial.position.next = Offset{votes_each};
+    partial.tally.emplace(poll_);
+    for (std::uint64_t i = 0; i < votes_each; ++i)
+      for (const std::uint16_t option : {0, 1})
+        partial.tally->add(poll_, samples::territory("75701000"), samples::choose(option), 1);
+    steward_.publish(poll_.id, std::move(collected), now_);
+    steward_.flush();
+  }
+  std::uint64_t version() {
+    const auto publication = published_->find(poll_.id)->publication;
+    return publication ? publication->version : 0;
+  }
+};
+
+TEST_F(PublishingTest, ShowsWhatItWroteWhenItComesBack) {
+  open_a_poll();
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+  bring(3);
+  EXPECT_EQ(version(), 0);
+  round();
+  EXPECT_EQ(version(), 1);
+}
+
+TEST_F(PublishingTest, LooksOnceInAnInterval) {
+  open_a_poll();
+  due();
+  EXPECT_THAT(due(), IsEmpty()) << "the tallies are being gathered";
+  bring(0);
+  round();
+  now_ += 900ms;
+  EXPECT_THAT(due(), IsEmpty());
+  now_ += 300ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+}
+
+TEST_F(PublishingTest, LetsWhoPublishedLastGoOn) {
+  open_a_poll();
+  due();
+  bring(3);
+  auto theirs = log_.take();
+  v1::Record record;
+  ASSERT_TRUE(record.ParseFromString(theirs.front()));
+  record.set_boot(std::string(samples::boot(9).view()));
+  deliver({record.SerializeAsString(), theirs.front()});
+  EXPECT_EQ(version(), 1) << "the second is void";
+  now_ += 1100ms;
+  EXPECT_THAT(due(), IsEmpty());
+  now_ += 500ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id)) << "it was silent";
+}
+
+TEST_F(PublishingTest, WritesALostPublicationAgain) {
+  open_a_poll();
+  due();
+  bring(3);
+  log_.take();
+  now_ += 2s;
+  EXPECT_THAT(due(), IsEmpty()) << "it may yet come";
+  now_ += 7s;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+  bring(3);
+  round();
+  EXPECT_EQ(version(), 1);
+}
+
+TEST_F(PublishingTest, WritesAgainWhatTheLogRefused) {
+  open_a_poll();
+  due();
+  log_.status = AppendStatus::full;
+  bring(3);
+  log_.status = AppendStatus::queued;
+  now_ += 1100ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+}
+
+TEST_F(PublishingTest, IsSilentBeforeThePollOpens) {
+  serve_a_poll();
+  EXPECT_THAT(due(), IsEmpty());
 }
 
 }  // namespace

@@ -259,6 +259,7 @@ class Service {
       on_fatal(reason, why);
     };
     node_options.on_applied = [this](auto waited) { metrics_.records_applied(waited); };
+    node_options.publish_interval = *parse_tick(options_.tick);
     node_ = std::make_unique<node::Node>(*log_, std::move(indexes), std::move(node_options));
     live_ = std::make_unique<api::Live>(*node_, metrics_, *parse_tick(options_.tick), boot);
     app_ = std::make_unique<api::App>(*node_, *live_, std::move(*secret_),
@@ -466,8 +467,7 @@ void add_serve(CLI::App& app) {
                   "Ballots are refused when the disk has less room")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  command
-      .add_option("--tick", options->tick, "How often live streams tell what is new: 20ms to 60s")
+  command.add_option("--tick", options->tick, "How often live results move: 20ms to 60s")
       ->check(CLI::Validator(check_tick, "TIME"))
       ->capture_default_str();
   on_run(command, [options] { return serve(*options); });
