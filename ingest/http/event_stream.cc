@@ -24,7 +24,7 @@ constexpr std::uint16_t kByeSlot = 0xFFFF;
 constexpr std::size_t kBuffersOfOneWrite = 64;  // as many as asio passes on
 
 // What a reader sends is of no interest.
-constexpr std::size_t kDiscardBytes = 1'024;
+constexpr std::size_t kDiscardBytes = 4'096;
 
 const Frame& heartbeat() {
   static const Frame kFrame = std::make_shared<const std::string>(": \n\n");
@@ -103,14 +103,18 @@ Task EventStream::write() {
 Task EventStream::watch() {
   while (!is_ended_) {
     const IoResult readable = co_await Ready(socket_, Socket::wait_read);
-    if (readable.error || is_ended_) break;
-    std::array<char, kDiscardBytes> discarded;
-    error_code error;
-    socket_.read_some(boost::asio::buffer(discarded), error);
-    if (error && error != boost::asio::error::would_block) break;
+    if (readable.error || is_ended_ || !discard_input()) break;
   }
   end();
   coroutine_ended();
+}
+
+// A function of its own, or the buffer would lie in the memory of every reader's coroutine.
+bool EventStream::discard_input() {
+  std::array<char, kDiscardBytes> discarded;
+  error_code error;
+  socket_.read_some(boost::asio::buffer(discarded), error);
+  return !error || error == boost::asio::error::would_block;
 }
 
 void EventStream::offer(std::uint16_t slot, Frame frame) {

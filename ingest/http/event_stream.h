@@ -58,6 +58,7 @@ class EventStream {
   Task write();
   Task watch();
   bool has_work() const { return !waiting_.empty() || is_draining_ || is_ended_; }
+  bool discard_input();  // false: the client has gone
   void take_waiting();
   boost::system::error_code write_some();
   void end();

@@ -6,6 +6,7 @@ import pathlib
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -195,6 +196,32 @@ class Streams(StreamCase):
                  "bad-parameter"),
                 (f"/v1/polls/{poll}/stream?level=2", 400, "bad-parameter")):
             self.assert_refused(self.server.get(target), status, code)
+
+    def test_views_above_the_limit_are_refused_until_there_is_room(self):
+        poll = self.open()
+        sockets = []
+        self.addCleanup(lambda: [each.close() for each in sockets])
+
+        def status_of(view):
+            sockets.append(socket.create_connection(("127.0.0.1", self.server.port), 15))
+            sockets[-1].sendall(f"GET /v1/polls/{poll}/stream?by=territory&parent={view} HTTP/1.1"
+                                "\r\nHost: veche\r\n\r\n".encode())
+            return int(sockets[-1].recv(65536).split()[1])
+
+        fit = 0
+        while status_of(fit) == 200:
+            fit += 1
+        self.assertLessEqual(fit, 4096)
+        self.assertGreater(fit, 4000, "other tests have but a few")
+        refused = self.server.get(f"/v1/polls/{poll}/stream?by=territory&parent=another")
+        self.assert_refused(refused, 503, "overloaded")
+        self.assertEqual(status_of(0), 200, "a view that is there already takes no room")
+        for each in sockets[:20]:
+            each.close()
+        deadline = time.monotonic() + 5
+        while status_of("another") != 200:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
 
     def test_head_gets_the_headers_alone(self):
         poll = self.open()
