@@ -50,6 +50,20 @@ TerritoryMap sum_up(const model::PollDefinition& poll, const CountsByTerritory& 
   return sums;
 }
 
+bool is_shown(const json::value& counts) { return !counts.at("ballots").is_null(); }
+
+Counts sum_of_group(const model::PollDefinition& poll, const CountsByTerritory& ours,
+                    const json::value& group) {
+  Counts sum(poll);
+  for (const auto* members : {"leaves", "not_below"})
+    for (const auto& member : group.at(members).as_array()) {
+      const auto code = model::TerritoryCode::parse(member.as_string());
+      const auto found = code ? ours.find(*code) : ours.end();
+      if (found != ours.end()) sum.add(found->second);
+    }
+  return sum;
+}
+
 }  // namespace
 
 Counts::Counts(const model::PollDefinition& poll) {
@@ -99,13 +113,19 @@ Comparison compare_with_results(const model::PollDefinition& poll, const CountsB
   Comparison comparison;
   Counts whole(poll);
   for (const auto& [code, counts] : ours) whole.add(counts);
-  comparison.counts(poll, "in all,", whole, read_counts(poll, results));
+  if (is_shown(results)) comparison.counts(poll, "in all,", whole, read_counts(poll, results));
   const auto& territories = results.at("territories").as_array();
   const auto sums = sum_up(poll, ours, territories);
   for (const auto& territory : territories) {
+    if (!is_shown(territory)) continue;
     const auto code = code_at(territory, "code");
     comparison.counts(poll, code, sums.at(code), read_counts(poll, territory));
   }
+  const auto* groups = results.as_object().if_contains("groups");
+  for (const auto& group : groups ? groups->as_array() : json::array())
+    if (is_shown(group))
+      comparison.counts(poll, "a group in " + code_at(group, "within"),
+                        sum_of_group(poll, ours, group), read_counts(poll, group));
   for (const auto& [code, counts] : ours)
     if (!sums.contains(code.str()))
       comparison.number(code.str() + " (not shown) ballots", counts.ballots, 0);

@@ -43,8 +43,8 @@ struct Comparison {
 };
 
 // Holds ours against the server's results of the poll, as asked for with by=territory: every number
-// of the whole and of each territory. Sums up the tree by the results' own parents. Throws what
-// Boost.JSON throws where a member is missing.
+// of the whole, of each territory and of each group that is shown. Sums up the tree by the results'
+// own parents. Throws what Boost.JSON throws where a member is missing.
 Comparison compare_with_results(const model::PollDefinition& poll, const CountsByTerritory& ours,
                                 const boost::json::value& results);
 

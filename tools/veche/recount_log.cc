@@ -83,6 +83,7 @@ void PollRecount::add(const PollRecount& other) {
   invalid += other.invalid;
   for (const auto& [code, counts] : other.territories)
     territories.try_emplace(code, *definition).first->second.add(counts);
+  for (const auto& [hour, ballots] : other.hours) hours[hour] += ballots;
 }
 
 Result<void> PartitionRecount::take(std::string_view bytes) {
@@ -190,6 +191,7 @@ bool PartitionRecount::take_ballot(const v1::Ballot& ballot) {
   auto& counts = recount.territories.try_emplace(*territory, Counts()).first->second;
   if (counts.ballots == 0) counts = Counts(*recount.definition);
   count(*recount.definition, ballot.answers(), counts);
+  ++recount.hours[ballot.unix_hour()];
   return true;
 }
 

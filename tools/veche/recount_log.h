@@ -7,6 +7,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -27,8 +28,9 @@ struct PollRecount {
   std::uint64_t duplicates = 0;  // of voters who were counted already
   std::uint64_t before_open = 0;
   std::uint64_t behind_close = 0;
-  std::uint64_t invalid = 0;      // do not fit the questions
-  CountsByTerritory territories;  // of the counted ones
+  std::uint64_t invalid = 0;                     // do not fit the questions
+  CountsByTerritory territories;                 // of the counted ones
+  std::map<std::uint32_t, std::uint64_t> hours;  // counted ones by the hour of their records
 
   std::uint64_t ballots() const {
     return counted + duplicates + before_open + behind_close + invalid;
