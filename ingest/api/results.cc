@@ -56,27 +56,14 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
     if (!claims) return responder.send(refusal(claims.error()));
     if (claims->poll == *id) viewer = publish::Viewer::voter;
   }
-  if (waiting_ >= limits::kResultsWaitingPerThread)
+  if (gatherer_.is_full())
     return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
-  ++waiting_;
-  auto& gathering = gatherings_[*id];
-  gathering.next.push_back(
-      {responder, {viewer, format, *filter}, std::string(request.head.if_none_match)});
-  if (gathering.now.empty()) gather(*id);
-}
-
-void Results::gather(const model::PollId& poll) {
-  auto& gathering = gatherings_[poll];
-  gathering.now = std::exchange(gathering.next, {});
-  local_.app.node.collect(poll, [this, &worker = local_.worker, poll](node::Collected collected) {
-    worker.post([this, poll, collected = std::move(collected)] { on_collected(poll, collected); });
-  });
+  gatherer_.ask(*id,
+                {responder, {viewer, format, *filter}, std::string(request.head.if_none_match)});
 }
 
 // Those who ask the same get the same bytes, made once.
-void Results::on_collected(const model::PollId& poll, const node::Collected& collected) {
-  auto& gathering = gatherings_[poll];
-  const auto questions = std::exchange(gathering.now, {});
+void Results::answer_all(const node::Collected& collected, const std::vector<Question>& questions) {
   std::map<View, http::Response> made;
   for (const auto& question : questions) {
     auto found = made.find(question.view);
@@ -84,11 +71,6 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
       found = made.emplace(question.view, response_of(collected, question.view)).first;
     answer(question, found->second);
   }
-  waiting_ -= questions.size();
-  if (gathering.next.empty())
-    gatherings_.erase(poll);
-  else
-    gather(poll);
 }
 
 http::Response Results::response_of(const node::Collected& collected, const View& view) {

@@ -3,11 +3,11 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/publish/snapshot.h"
 #include "ingest/api/app.h"
+#include "ingest/api/gatherer.h"
 #include "ingest/wire/results.h"
 
 namespace veche::api {
@@ -16,7 +16,10 @@ class Results {
  public:
   enum class Format { json, csv };
 
-  explicit Results(Local& local) : local_(local) {}
+  explicit Results(Local& local)
+      : local_(local), gatherer_(local, [](const auto& collected, const auto& questions) {
+          answer_all(collected, questions);
+        }) {}
 
   void results(const http::Request& request, std::string_view poll, Format format,
                http::Responder responder);
@@ -35,21 +38,13 @@ class Results {
     View view;
     std::string if_none_match;
   };
-  // One gathering at a time for each poll; who asks meanwhile shares the next one, so that an
-  // answer is never older than its question.
-  struct Gathering {
-    std::vector<Question> now;
-    std::vector<Question> next;
-  };
 
-  void gather(const model::PollId& poll);
-  void on_collected(const model::PollId& poll, const node::Collected& collected);
+  static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
   static http::Response response_of(const node::Collected& collected, const View& view);
   static void answer(const Question& question, const http::Response& made);
 
   Local& local_;
-  std::unordered_map<model::PollId, Gathering> gatherings_;
-  std::size_t waiting_ = 0;  // questions, over all polls
+  Gatherer<Question> gatherer_;
 };
 
 }  // namespace veche::api
