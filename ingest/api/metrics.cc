@@ -258,8 +258,8 @@ Load Metrics::load(bool ready) {
   Load load;
   load.ready = ready;
   load.cpu_seconds = process_cpu_seconds();
-  for (const auto& gauge : families_->open_connections->Collect().front().metric)
-    load.connections += gauge.gauge.value;
+  for (const auto& family : families_->open_connections->Collect())  // none before the first one
+    for (const auto& thread : family.metric) load.connections += thread.gauge.value;
   for (const auto& route : families_->requests)
     for (const auto* counter : route) load.requests += counter->Value();
   for (std::size_t i = 0; i < kOutcomes; ++i)

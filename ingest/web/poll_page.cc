@@ -85,7 +85,7 @@ class PageWriter {
   http::Response whole_poll() {
     const auto* counts = snapshot_ && !snapshot_->counts.empty() ? &snapshot_->counts : nullptr;
     open_main(nullptr, counts);
-    add_crumbs(nullptr);
+    add_crumbs(false, nullptr);
     html_.add("<h1><bdi>"_html, poll_title(), "</bdi></h1>\n"_html);
     add_state();
     add_notices(nullptr);
@@ -109,9 +109,8 @@ class PageWriter {
     const auto name = place ? std::string_view((*poll_.tree)[*place].name) : code.view();
     const auto* counts = found && !found->counts.empty() ? &found->counts : nullptr;
     open_main(&code, counts);
-    add_crumbs(place ? &*place : nullptr);
-    html_.add("<p class=\"over\"><bdi>"_html, poll_title(), "</bdi></p>\n<h1><bdi>"_html, name,
-              "</bdi></h1>\n"_html);
+    add_crumbs(true, place ? &*place : nullptr);
+    html_.add("<h1><bdi>"_html, name, "</bdi></h1>\n"_html);
     add_state();
     add_notices(found);
     if (counts) {
@@ -162,21 +161,23 @@ class PageWriter {
                        : query + fmt::format("&level={}", row->level);
   }
 
-  void add_crumbs(const model::TerritoryIndex* place) {
+  void add_crumb(std::string path, std::string_view text) {
+    html_.add("<a href=\""_html, link(reader_, std::move(path)), "\"><bdi>"_html, text,
+              "</bdi></a> "_html);
+  }
+
+  // The way up from a page of a territory goes through the poll and what lies above; `place` is
+  // nullptr where the territory is not in the poll's tree.
+  void add_crumbs(bool in_territory, const model::TerritoryIndex* place) {
     html_.add("<nav class=\"crumbs\" aria-label=\""_html, say(Text::up_the_tree, language_),
-              "\"><a href=\""_html, link(reader_, "/"), "\">"_html, say(Text::all_polls, language_),
-              "</a>"_html);
-    if (reader_.path.find("/territories/") != std::string::npos) {
-      const auto poll_path = fmt::format("/polls/{}", definition_.id.view());
-      html_.add(" <a href=\""_html, link(reader_, poll_path), "\">"_html,
-                say(Text::whole_poll, language_), "</a>"_html);
-      auto path = place ? poll_.tree->path_to_root(*place) : std::vector<model::TerritoryIndex>();
-      for (auto above = path.rbegin(); above != path.rend() && *above != *place; ++above) {
-        const auto& node = (*poll_.tree)[*above];
-        html_.add(" <a href=\""_html,
-                  link(reader_, fmt::format("{}/territories/{}", poll_path, node.code.view())),
-                  "\"><bdi>"_html, node.name, "</bdi></a>"_html);
-      }
+              "\">"_html);
+    add_crumb("/", say(Text::all_polls, language_));
+    const auto poll_path = fmt::format("/polls/{}", definition_.id.view());
+    if (in_territory) add_crumb(poll_path, poll_title());
+    auto path = place ? poll_.tree->path_to_root(*place) : std::vector<model::TerritoryIndex>();
+    for (std::size_t above = path.size(); above-- > 1;) {
+      const auto& node = (*poll_.tree)[path[above]];
+      add_crumb(fmt::format("{}/territories/{}", poll_path, node.code.view()), node.name);
     }
     html_.add("</nav>\n"_html);
   }
@@ -272,7 +273,7 @@ class PageWriter {
     const bool has_children =
         std::any_of(snapshot_->territories.begin(), snapshot_->territories.end(),
                     [&](const auto& other) { return other.parent == territory.code; });
-    if (has_children && territory.not_below)
+    if (has_children && territory.not_below.value_or(0) > 0)
       html_.add("<p class=\"hint\">"_html,
                 say(Text::not_below, language_, number(*territory.not_below, language_)),
                 "</p>\n"_html);

@@ -62,15 +62,19 @@ class QuestionTable {
                 Language language)
       : snapshot_(snapshot), counts_(counts), q_(question), language_(language) {}
 
+  // Roles are named because the style sheet makes grids of the rows where there is little room,
+  // and then a browser would forget that they are rows.
   void write(Html& html) const {
     const auto order = order_of(snapshot_, counts_, q_);
-    html.add("<table class=\"bars\" data-question=\""_html, std::to_string(q_),
-             "\">\n<thead><tr><th scope=\"col\">"_html, say(Text::option, language_),
-             "</th><th scope=\"col\" class=\"n\">"_html, say(Text::share, language_), "</th>"_html);
     const bool points = snapshot_.shape.has_points(q_);
+    html.add("<table class=\"bars\" role=\"table\" data-question=\""_html, std::to_string(q_),
+             "\">\n<thead role=\"rowgroup\"><tr role=\"row\">"
+             "<th scope=\"col\" role=\"columnheader\">"_html,
+             say(Text::option, language_), "</th>"_html);
+    add_header(Text::share, html);
     if (points) add_header(Text::points, html);
     add_header(points ? Text::voters : Text::votes, html);
-    html.add("</tr></thead>\n<tbody>\n"_html);
+    html.add("</tr></thead>\n<tbody role=\"rowgroup\">\n"_html);
     const auto most = measure(snapshot_, counts_, q_, order.front()).part;
     for (const auto option : order) write_row(option, most, html);
     html.add("</tbody>\n</table>\n</section>\n"_html);
@@ -78,7 +82,8 @@ class QuestionTable {
 
  private:
   void add_header(Text text, Html& html) const {
-    html.add("<th scope=\"col\" class=\"n\">"_html, say(text, language_), "</th>"_html);
+    html.add("<th scope=\"col\" role=\"columnheader\" class=\"n\">"_html, say(text, language_),
+             "</th>"_html);
   }
 
   void write_row(std::size_t option, std::uint64_t most, Html& html) const {
@@ -86,18 +91,23 @@ class QuestionTable {
     const bool certified = snapshot_.poll->phase == model::PollPhase::certified;
     const bool leads = certified && part == most && part > 0;
     const auto& definition = snapshot_.poll->definition->questions[q_].options[option];
-    html.add("<tr data-option=\""_html, std::to_string(option), "\""_html);
+    html.add("<tr role=\"row\" data-option=\""_html, std::to_string(option), "\""_html);
     if (leads) html.add(" class=\"most\""_html);
-    html.add("><th scope=\"row\"><bdi>"_html, title(definition.title, language_), "</bdi>"_html);
+    html.add("><th scope=\"row\" role=\"rowheader\"><bdi>"_html, title(definition.title, language_),
+             "</bdi>"_html);
     if (leads) html.add(" <span class=\"mark\">"_html, say(Text::most, language_), "</span>"_html);
     html.add(R"(<svg class="bar" aria-hidden="true"><rect class="track" width="100%"/>)"
              R"(<rect class="fill" width=")"_html,
-             share_length(part, whole), R"("/></svg></th><td class="n share">)"_html,
-             share(part, whole, language_), "</td>"_html);
+             share_length(part, whole), "\"/></svg></th>"_html);
+    add_cell("share", share(part, whole, language_), html);
+    if (snapshot_.shape.has_points(q_)) add_cell("points", number(part, language_), html);
     const auto votes = counts_[snapshot_.shape.votes_at(q_, option)];
-    if (snapshot_.shape.has_points(q_))
-      html.add("<td class=\"n points\">"_html, number(part, language_), "</td>"_html);
-    html.add("<td class=\"n votes\">"_html, number(votes, language_), "</td></tr>\n"_html);
+    add_cell("votes", number(votes, language_), html);
+    html.add("</tr>\n"_html);
+  }
+
+  static void add_cell(std::string_view kind, std::string_view text, Html& html) {
+    html.add("<td role=\"cell\" class=\"n "_html, kind, "\">"_html, text, "</td>"_html);
   }
 
   const Snapshot& snapshot_;

@@ -1,7 +1,7 @@
 #include "ingest/web/territory_table.h"
 
 #include <algorithm>
-#include <map>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <set>
 #include <vector>
 
@@ -17,6 +17,8 @@ using publish::Suppressed;
 using publish::TerritoryCounts;
 
 using Rows = std::vector<const TerritoryCounts*>;
+
+constexpr int kDeepestIndent = 5;  // as in style.css
 
 std::string_view name_of(const TerritoryCounts& territory) {
   return territory.name.empty() ? territory.code.view() : territory.name;
@@ -64,17 +66,21 @@ class TableWriter {
         language_(reader.language),
         poll_(*snapshot.poll->definition) {}
 
-  void write(const Rows& rows, bool as_tree, Html& html) const {
+  void write(const Rows& rows, bool as_tree, Html& html) {
+    has_turnout_ = std::any_of(rows.begin(), rows.end(), [&](const auto* row) {
+      return expected_in(poll_, row->code).has_value();
+    });
     html.add(R"(<div class="scroll" tabindex="0" role="region" aria-label=")"_html,
              say(Text::scroll_hint, language_), "\">\n<table class=\"places\">\n"_html);
     write_header(html);
     html.add("<tbody>\n"_html);
-    std::map<model::TerritoryCode, int> depths;
+    boost::unordered_flat_map<model::TerritoryCode, int> depths;
     for (const auto* row : rows) {
       const auto parent = row->parent ? depths.find(*row->parent) : depths.end();
       const int depth = parent == depths.end() ? 0 : parent->second + 1;
       depths[row->code] = depth;
-      write_row(*row, as_tree ? std::min(depth, 5) : 0, html);
+      write_row(*row, as_tree ? std::optional(std::min(depth, kDeepestIndent)) : std::nullopt,
+                html);
     }
     html.add("</tbody>\n</table>\n</div>\n"_html);
   }
@@ -89,7 +95,7 @@ class TableWriter {
     html.add("<thead><tr><th scope=\"col\">"_html, say(Text::territory, language_),
              "</th><th scope=\"col\" class=\"n\">"_html, say(Text::ballots, language_),
              "</th>"_html);
-    if (!poll_.expected_voters.empty())
+    if (has_turnout_)
       html.add("<th scope=\"col\" class=\"n\">"_html, say(Text::turnout, language_), "</th>"_html);
     if (has_option_columns())
       for (const auto& option : poll_.questions.front().options)
@@ -98,10 +104,11 @@ class TableWriter {
     html.add("</tr></thead>\n"_html);
   }
 
-  void write_row(const TerritoryCounts& row, int depth, Html& html) const {
+  void write_row(const TerritoryCounts& row, std::optional<int> indent, Html& html) const {
     const auto path = fmt::format("/polls/{}/territories/{}", poll_.id.view(), row.code.view());
-    html.add("<tr data-code=\""_html, row.code.view(), "\" class=\"d"_html, std::to_string(depth),
-             "\"><th scope=\"row\"><a href=\""_html, link(reader_, path), "\"><bdi>"_html,
+    html.add("<tr data-code=\""_html, row.code.view(), "\""_html);
+    if (indent) html.add(" class=\"d"_html, std::to_string(*indent), "\""_html);
+    html.add("><th scope=\"row\"><a href=\""_html, link(reader_, path), "\"><bdi>"_html,
              name_of(row), "</bdi></a></th>"_html);
     if (row.counts.empty())
       html.add(
@@ -117,7 +124,7 @@ class TableWriter {
   }
 
   void write_turnout(const TerritoryCounts& row, Html& html) const {
-    if (poll_.expected_voters.empty()) return;
+    if (!has_turnout_) return;
     const auto expected = expected_in(poll_, row.code);
     html.add("<td class=\"n t\""_html);
     if (expected) html.add(" data-expected=\""_html, std::to_string(*expected), "\""_html);
@@ -138,6 +145,7 @@ class TableWriter {
   const Reader& reader_;
   const Language language_;
   const model::PollDefinition& poll_;
+  bool has_turnout_ = false;  // of one row at least it is known how many are expected
 };
 
 void write_search(const Rows& rows, std::size_t all, const TerritoryView& view,

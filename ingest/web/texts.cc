@@ -139,7 +139,8 @@ constexpr std::array kRows{
     Row{Text::territory, "Территория", "Territory"},
     Row{Text::ballots, "Бюллетени", "Ballots"},
     Row{Text::turnout, "Явка", "Turnout"},
-    Row{Text::not_below, "Только на этом уровне: {}", "Registered here and nowhere below: {}"},
+    Row{Text::not_below, "Зарегистрированы здесь, но ни в одной из территорий внутри: {}",
+        "Registered here and in no territory within: {}"},
     Row{Text::search_territory, "Найти территорию", "Find a territory"},
     Row{Text::territories_found, "Показано {} из {}", "{} of {} shown"},
     Row{Text::no_territories_found, "Таких территорий нет.", "There are no such territories."},
@@ -164,7 +165,6 @@ constexpr std::array kRows{
     Row{Text::group_not_below, "{} (вне нижестоящих территорий)", "{} (registered nowhere below)"},
     Row{Text::below_this, "Внутри", "Within"},
     Row{Text::up_the_tree, "Где это", "Where this is"},
-    Row{Text::whole_poll, "Всё голосование", "The whole poll"},
     Row{Text::territory_hidden,
         "Отдельно результаты этой территории не показываются: в ней проголосовало слишком мало "
         "людей. Они входят в сумму группы.",
@@ -172,8 +172,6 @@ constexpr std::array kRows{
         "part of the sum of a group."},
     Row{Text::document_json, "Скачать JSON", "Download JSON"},
     Row{Text::version_of_results, "Версия", "Version"},
-    Row{Text::sort_hint, "Заголовки столбцов меняют порядок строк.",
-        "Column headers change the order of rows."},
 
     Row{Text::not_found_title, "Такой страницы нет", "There is no such page"},
     Row{Text::not_found, "Возможно, в адресе опечатка.", "The address may have a typing error."},

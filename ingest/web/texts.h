@@ -124,11 +124,9 @@ enum class Text : std::uint8_t {
   group_not_below,
   below_this,
   up_the_tree,
-  whole_poll,
   territory_hidden,
   document_json,
   version_of_results,
-  sort_hint,
 
   not_found_title,
   not_found,
