@@ -53,6 +53,7 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
     case v1::Record::kNoop:
       return compare(record.noop().tail(), applied);
     case v1::Record::kPublication:
+      return apply_publication(record, applied);
     case v1::Record::kAuditRead:
     case v1::Record::kCertificate:
       return;
@@ -131,6 +132,31 @@ void Control::apply_change(const v1::PollChange& change, ControlApplied& applied
   applied.effect = ControlEffect::poll_changed;
 }
 
+void Control::apply_publication(const v1::Record& record, ControlApplied& applied) {
+  const auto id = model::PollId::parse(record.publication().poll());
+  const auto current = id ? current_.find(*id) : nullptr;
+  if (!current) {
+    applied.effect = id ? ControlEffect::void_change : ControlEffect::invalid;
+    return;
+  }
+  applied.poll = *id;
+  auto entry = std::make_shared<model::PollEntry>(*current);
+  switch (publications_.apply(record, *entry)) {
+    case Publications::Effect::noted:
+      return;
+    case Publications::Effect::is_void:
+      applied.effect = ControlEffect::void_change;
+      return;
+    case Publications::Effect::invalid:
+      applied.effect = ControlEffect::invalid;
+      return;
+    case Publications::Effect::published:
+      current_.polls[*id] = std::move(entry);
+      snapshot_.reset();
+      applied.effect = ControlEffect::published;
+  }
+}
+
 std::shared_ptr<const model::PollEntry> Control::approved(const v1::PollChange& change) const {
   auto definition = model::read_definition(change.definition());
   if (!definition || definition->id.view() != change.poll()) return nullptr;
@@ -140,6 +166,9 @@ std::shared_ptr<const model::PollEntry> Control::approved(const v1::PollChange& 
   entry->tree = current_.trees[version - 1].tree;
   entry->definition = std::move(definition);
   entry->target_places = model::places_of_targets(*entry->definition, *entry->tree);
+  if (entry->definition->disclosure == model::Disclosure::steps)
+    entry->cells = std::make_shared<const model::PollCells>(*entry->definition, *entry->tree,
+                                                            entry->target_places);
   entry->changed_at = position().next;
   return entry;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/apply/publications.h"
 #include "engine/apply/trail.h"
 #include "engine/model/directory.h"
 #include "engine/model/ids.h"
@@ -19,6 +20,7 @@ namespace veche::apply {
 enum class ControlEffect : std::uint8_t {
   noted,
   poll_changed,  // the directory has a new entry for `poll`
+  published,     // the directory has a new publication of `poll`
   tree_added,    // the directory has a new version of the tree
   void_change,   // a change that does not fit the poll's state: another one came first
   invalid,       // not ours, or not well formed: skipped
@@ -60,12 +62,14 @@ class Control {
   void apply_territories(const v1::Record& record, ControlApplied& applied);
   void compare(const v1::Tail& tail, ControlApplied& applied) const;
   void apply_change(const v1::PollChange& change, ControlApplied& applied);
+  void apply_publication(const v1::Record& record, ControlApplied& applied);
   std::shared_ptr<const model::PollEntry> approved(const v1::PollChange& change) const;
 
   Trail trail_{model::Position()};
   model::Directory current_;
   std::shared_ptr<const model::Directory> snapshot_;  // null after a change
   TreeParts tree_parts_;
+  Publications publications_;
   v1::Record record_;
 };
 

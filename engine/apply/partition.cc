@@ -141,7 +141,7 @@ void Partition::apply_ballot(const v1::Ballot& ballot, Applied& applied) {
   }
   applied.counted = {applied.offset, *digest};
   index_.insert(id_, poll.number, *voter, applied.counted);
-  poll.tally.add(*poll.definition, *territory, answers_);
+  poll.tally.add(*poll.definition, *territory, answers_, ballot.unix_hour());
   poll.changed_since_image = true;
   ++poll.changes;
   applied.effect = Effect::counted;

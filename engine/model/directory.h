@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/model/cells.h"
 #include "engine/model/ids.h"
 #include "engine/model/poll.h"
 #include "engine/model/publication.h"
@@ -35,7 +36,10 @@ struct PollEntry {
   std::uint32_t version = 1;  // of the definition: a change based on another one is void
   Offset changed_at;          // control offset of the last change of phase
   bool was_open = false;      // distinguishes a cancelled poll that has ballots
+  std::shared_ptr<const PollCells> cells;          // of a poll in steps alone
   std::shared_ptr<const Publication> publication;  // the last; of a poll in steps alone
+  // Those before it that are kept, the oldest first.
+  std::vector<std::shared_ptr<const Publication>> earlier;
 
   bool takes_no_more() const {  // its ballots are all cast: CLOSE is due in every partition
     return phase == PollPhase::closed || phase == PollPhase::certified ||

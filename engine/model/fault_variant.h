@@ -6,11 +6,14 @@ namespace veche::model {
 
 enum class FaultVariant {
   none,
-  answer_on_append,    // answered when queued, and not kept in pending
-  no_dedup,            // apply counts every ballot
-  close_ignored,       // apply counts behind CLOSE
-  answer_before_sync,  // the log delivers what it has not made durable
-  position_apart,      // the position is written before the checkpoint that it belongs to
+  answer_on_append,        // answered when queued, and not kept in pending
+  no_dedup,                // apply counts every ballot
+  close_ignored,           // apply counts behind CLOSE
+  answer_before_sync,      // the log delivers what it has not made durable
+  steps_parents_live,      // inner territories show what was not published, too
+  steps_last_batch_alone,  // at the end each cell comes out by itself
+  steps_cut_every_ballot,  // every ballot may come out
+  position_apart,          // the position is written before the checkpoint that it belongs to
 };
 
 #ifdef VECHE_FAULT_VARIANT

@@ -43,7 +43,10 @@ inline constexpr std::uint16_t kPartitions = 1'024;
 inline constexpr std::uint16_t kDefaultPartitions = 4;
 inline constexpr std::size_t kRecordBytes = 512 * 1'024;
 inline constexpr std::size_t kTerritoriesPartBytes = 384 * 1'024;
-inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;  // as Protocol Buffers
+inline constexpr std::size_t kPublicationPartBytes = 384 * 1'024;
+inline constexpr std::size_t kPublicationBytes = 64 * 1'024 * 1'024;  // all parts
+inline constexpr std::size_t kPublicationsKept = 64;                  // of a poll, before the last
+inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;          // as Protocol Buffers
 static_assert(kTerritoriesPartBytes < kRecordBytes && kDefinitionBytes < kRecordBytes,
               "a part, or a definition, and its envelope fit into one record");
 inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
@@ -68,6 +71,7 @@ inline constexpr std::size_t kCheckpointKeys = 500'000;
 inline constexpr auto kCheckpointInterval = 60s;
 inline constexpr auto kTick = 50ms;  // of a shard
 inline constexpr auto kStewardTick = 250ms;
+inline constexpr std::chrono::milliseconds kTickOfResults = 1s;  // live results, unless told
 inline constexpr auto kTailProofInterval = 60s;  // a node's NOOP in every partition, so often
 inline constexpr auto kProveAfter = 20ms;  // an answer that waits for proof so long gets a NOOP
 inline constexpr auto kPeerMemory = 150s;  // a node that was silent so long is not asked for

@@ -1,5 +1,7 @@
 #include "engine/model/tally.h"
 
+#include <iterator>
+
 #include "engine/model/checkpoint.h"
 
 namespace veche::model {
@@ -12,11 +14,12 @@ TallyShape::TallyShape(const PollDefinition& poll) {
   }
 }
 
-void Tally::add(const PollDefinition& poll, const TerritoryCode& territory,
-                const Answers& answers) {
+void Tally::add(const PollDefinition& poll, const TerritoryCode& territory, const Answers& answers,
+                std::uint32_t unix_hour) {
   const auto row = row_of(territory);
   ++row[0];
   ++ballots_;
+  add_to_hour(unix_hour, 1);
   for (const auto& answer : answers) {
     const auto& question = poll.questions[answer.question];
     for (std::size_t i = 0; i < answer.choices.size(); ++i) {
@@ -35,6 +38,17 @@ void Tally::merge(const Tally& other) {
     for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
   }
   ballots_ += other.ballots_;
+  for (const auto& hour : other.hours_) add_to_hour(hour.unix_hour, hour.ballots);
+}
+
+// Nearly every ballot is of the last hour.
+void Tally::add_to_hour(std::uint32_t unix_hour, std::uint64_t ballots) {
+  auto at = hours_.end();
+  while (at != hours_.begin() && std::prev(at)->unix_hour > unix_hour) --at;
+  if (at != hours_.begin() && std::prev(at)->unix_hour == unix_hour)
+    std::prev(at)->ballots += ballots;
+  else
+    hours_.insert(at, {unix_hour, ballots});
 }
 
 std::span<std::uint64_t> Tally::row_of(const TerritoryCode& territory) {
@@ -54,6 +68,11 @@ std::string Tally::serialize() const {
     out.text(territories_[place].view());
     for (const auto count : row(place)) out.number(count);
   }
+  out.number(hours_.size());
+  for (const auto& hour : hours_) {
+    out.number(hour.unix_hour);
+    out.number(hour.ballots);
+  }
   return std::move(out).take();
 }
 
@@ -66,6 +85,11 @@ bool Tally::restore(std::string_view bytes) {
     const auto to = row_of(*code);
     for (auto& count : to) count = in.number();
     ballots_ += to[0];
+  }
+  const auto hours = in.number();
+  for (std::uint64_t i = 0; i < hours && in.good(); ++i) {
+    const auto hour = static_cast<std::uint32_t>(in.number());
+    add_to_hour(hour, in.number());
   }
   return in.good() && in.at_end();
 }

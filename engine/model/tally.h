@@ -1,4 +1,4 @@
-// Counts of one poll by territory: of one partition's ballots, or the sum of several.
+// Counts of one poll by territory, and by hour: of one partition's ballots, or the sum of several.
 //
 // A row belongs to the territory that stood in the ballot; nothing is summed up the tree here. A
 // row is: ballots, then for every question and option in the order of the definition the votes,
@@ -35,17 +35,26 @@ class TallyShape {
   std::vector<std::uint8_t> stride_;
 };
 
+struct HourCount {
+  std::uint32_t unix_hour = 0;  // hours since 1970
+  std::uint64_t ballots = 0;
+  friend bool operator==(const HourCount&, const HourCount&) = default;
+};
+
 class Tally {
  public:
   explicit Tally(const PollDefinition& poll) : shape_(poll) {}
 
   const TallyShape& shape() const { return shape_; }
 
-  // Counts one ballot whose answers fit the poll.
-  void add(const PollDefinition& poll, const TerritoryCode& territory, const Answers& answers);
+  // Counts one ballot whose answers fit the poll; `unix_hour` is its record's.
+  void add(const PollDefinition& poll, const TerritoryCode& territory, const Answers& answers,
+           std::uint32_t unix_hour);
   void merge(const Tally& other);  // of the same poll
 
   std::uint64_t ballots() const { return ballots_; }
+  // Ballots by the hour of their records, ascending.
+  const std::vector<HourCount>& hours() const { return hours_; }
   // Rows in the order in which their territories first appeared.
   const std::vector<TerritoryCode>& territories() const { return territories_; }
   std::span<const std::uint64_t> row(std::size_t place) const {
@@ -58,11 +67,13 @@ class Tally {
 
  private:
   std::span<std::uint64_t> row_of(const TerritoryCode& territory);
+  void add_to_hour(std::uint32_t unix_hour, std::uint64_t ballots);
 
   TallyShape shape_;
   std::uint64_t ballots_ = 0;
   std::vector<TerritoryCode> territories_;
   std::vector<std::uint64_t> cells_;
+  std::vector<HourCount> hours_;
   boost::unordered_flat_map<TerritoryCode, std::uint32_t> places_;
 };
 

@@ -141,13 +141,16 @@ void Node::run_steward() {
   model::name_thread("steward");
   auto next_tick = std::chrono::steady_clock::now();
   ClockStep clock;
+  const auto interval =
+      std::min<std::chrono::milliseconds>(limits::kStewardTick, options_.publish_interval);
   for (bool stop = false; !stop;) {
-    auto mail = steward_mail_.take(limits::kStewardTick);
+    auto mail = steward_mail_.take(interval);
     const auto now = wall_clock();
     if (clock.stepped(now, std::chrono::steady_clock::now())) steward_.clock_stepped(now);
     for (auto& delivery : mail.deliveries)
       steward_.deliver(delivery.first, delivery.records, delivery.durable, now);
     for (auto& call : mail.calls) call();
+    publish_due(now);
     if (std::chrono::steady_clock::now() >= next_tick) {
       steward_.tick(now);
       clock_is_off_ = steward_.clock_is_off(now);
@@ -157,6 +160,16 @@ void Node::run_steward() {
     stop = mail.stop;
   }
   steward_mail_.close();
+}
+
+// The tallies are the shards'; what is made of them is decided on this thread again.
+void Node::publish_due(model::Instant now) {
+  for (const auto& poll : steward_.take_due_publications(options_.publish_interval, now))
+    collect(poll, [this, poll](Collected collected) {
+      steward_mail_.push([this, poll, collected = std::move(collected)]() mutable {
+        steward_.publish(poll, std::move(collected), wall_clock());
+      });
+    });
 }
 
 bool Node::reserve(std::size_t ballots) {

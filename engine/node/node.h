@@ -42,6 +42,8 @@ struct NodeOptions {
   std::function<void(StopReason reason, const std::string& why)> on_fatal;
   // How long records that the log had delivered waited until they were applied.
   std::function<void(std::chrono::nanoseconds)> on_applied;
+  // How often a poll in steps may show something new.
+  std::chrono::milliseconds publish_interval = limits::kTickOfResults;
 };
 
 class Node final : private ShardEvents, private StewardEvents {
@@ -94,6 +96,7 @@ class Node final : private ShardEvents, private StewardEvents {
 
   void run_shard(ShardThread& shard);
   void run_steward();
+  void publish_due(model::Instant now);
   ShardThread& owner(model::PartitionId partition);
 
   void serving(model::PartitionId partition, const model::Position& before) override;

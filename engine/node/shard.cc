@@ -430,6 +430,7 @@ std::vector<PartialTally> Shard::collect(const model::PollId& poll) {
     partial.partition = owned->partition.id();
     partial.position = owned->partition.position();
     partial.as_of = owned->as_of;
+    if (owned->ahead) partial.behind = owned->ahead->offset.value - partial.position.next.value;
     if (const auto* state = owned->partition.find(poll)) {
       partial.changes = state->changes;
       partial.closed = state->closed;

@@ -6,6 +6,7 @@
 #include "engine/model/limits.h"
 #include "engine/node/elapsed.h"
 #include "engine/node/stop_reason.h"
+#include "engine/publish/steps.h"
 
 namespace veche::node {
 
@@ -65,6 +66,7 @@ void Steward::on_applied(const ControlApplied& applied, Instant now) {
   if (!applied.record) return;
   const auto& record = *applied.record;
   if (applied.effect == ControlEffect::poll_changed) on_its_way_.erase(applied.poll);
+  if (record.has_publication()) on_publication(applied, now);
   if (record.has_hello()) on_tail(applied, record.hello().tail(), now);
   if (record.has_noop()) on_tail(applied, record.noop().tail(), now);
   if (record.boot() != writer_.boot().view()) return;
@@ -242,6 +244,61 @@ void Steward::barrier(BarrierDone done, Instant now) {
   if (!barrier_counter_) append_noop(now);
 }
 
+// --- Publications ------------------------------------------------------------------------------
+
+std::vector<model::PollId> Steward::take_due_publications(std::chrono::milliseconds interval,
+                                                          Instant now) {
+  std::vector<model::PollId> due;
+  if (!serving_ || !elapsed(looked_at_, now, interval / 4)) return due;
+  looked_at_ = now;
+  for (const auto& [id, poll] : control_.directory()->polls) {
+    if (!poll->cells || (poll->phase != PollPhase::open && !poll->takes_no_more())) continue;
+    if (poll->publication && poll->publication->is_final) {
+      publishing_.erase(id);
+      continue;
+    }
+    auto& publishing = publishing_[id];
+    // Who published last goes on; the others step in where he does not.
+    const auto wait = publishing.was_ours ? interval : interval + interval / 2;
+    const auto patience = publishing.counter ? limits::kRewriteInterval : wait;
+    if (publishing.is_gathering || !elapsed(publishing.looked_at, now, patience)) continue;
+    publishing.looked_at = now;
+    publishing.is_gathering = true;
+    due.push_back(id);
+  }
+  return due;
+}
+
+void Steward::publish(const model::PollId& id, Collected collected, Instant now) {
+  const auto found = publishing_.find(id);
+  if (found == publishing_.end()) return;
+  found->second.is_gathering = false;
+  found->second.counter.reset();
+  collected.poll = control_.directory()->find(id);  // it may have changed since
+  const auto next = publish::next_publication(collected, now);
+  if (!next) return;
+  for (auto& part : model::to_messages(id, *next, collected.poll->publication.get())) {
+    v1::Record record;
+    *record.mutable_publication() = std::move(part);
+    found->second.counter = append(record);
+  }
+}
+
+void Steward::on_publication(const ControlApplied& applied, Instant now) {
+  if (applied.effect != ControlEffect::published) {
+    // Ours came second, or came to nothing: what is new is found with the next look.
+    const auto found = publishing_.find(applied.poll);
+    if (found != publishing_.end() && found->second.counter == applied.record->counter() &&
+        applied.record->boot() == writer_.boot().view())
+      found->second.counter.reset();
+    return;
+  }
+  auto& publishing = publishing_[applied.poll];
+  publishing.counter.reset();
+  publishing.looked_at = now;
+  publishing.was_ours = applied.record->boot() == writer_.boot().view();
+}
+
 // --- Time and the log --------------------------------------------------------------------------
 
 void Steward::tick(Instant now) {
@@ -343,6 +400,7 @@ void Steward::flush() {
   }
   // Nothing was taken: what waits for it is told so, or tries again with the next tick.
   on_its_way_.clear();
+  for (auto& [poll, publishing] : publishing_) publishing.counter.reset();
   hello_at_ = {};
   barrier_counter_.reset();
   for (const auto counter : std::exchange(outgoing_counters_, {}))

@@ -20,6 +20,7 @@
 #include "engine/model/directory.h"
 #include "engine/model/ports.h"
 #include "engine/model/record.h"
+#include "engine/node/collected.h"
 #include "engine/node/peers.h"
 #include "engine/node/stop_reason.h"
 
@@ -88,6 +89,13 @@ class Steward {
   // A partition has applied OPEN or CLOSE.
   void settled(model::PartitionId partition, const model::PollId& poll, bool closed);
 
+  // Polls in steps that may have something new to show, each at most once in `interval`, and no
+  // sooner than another node's publication leaves it time. The caller gathers their tallies and
+  // brings them to publish.
+  std::vector<model::PollId> take_due_publications(std::chrono::milliseconds interval,
+                                                   model::Instant now);
+  void publish(const model::PollId& poll, Collected collected, model::Instant now);
+
   bool serving() const { return serving_; }
   const model::Position& position() const { return control_.position(); }
   bool clock_is_off(model::Instant now) const { return peers_.clock_is_off(now); }
@@ -113,7 +121,16 @@ class Steward {
     model::Instant since;
   };
 
+  // What is under way for the next publication of a poll.
+  struct Publishing {
+    model::Instant looked_at;  // when it was last due, or shown
+    bool is_gathering = false;
+    std::optional<std::uint64_t> counter;  // of our last record of it that is on its way
+    bool was_ours = true;                  // the last publication
+  };
+
   void append_hello(model::Instant now);
+  void on_publication(const apply::ControlApplied& applied, model::Instant now);
   void stop(const apply::ControlApplied& applied, model::Instant now);
   void on_applied(const apply::ControlApplied& applied, model::Instant now);
   void on_tail(const apply::ControlApplied& applied, const v1::Tail& tail, model::Instant now);
@@ -142,6 +159,8 @@ class Steward {
   std::map<model::PollId, Settling> settling_;
   // Opened or closed by the clock, and not applied yet: when that was appended.
   std::map<model::PollId, model::Instant> on_its_way_;
+  std::map<model::PollId, Publishing> publishing_;
+  model::Instant looked_at_;  // when it was last asked what is due
   std::vector<Behind> behind_next_barrier_;
   std::vector<Behind> behind_barrier_;
   std::optional<std::uint64_t> barrier_counter_;  // of our NOOP that is on its way

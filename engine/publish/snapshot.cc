@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/model/assert.h"
+#include "engine/publish/steps.h"
 
 namespace veche::publish {
 namespace {
@@ -104,6 +105,13 @@ void add_territories(const model::PollEntry& poll, const model::Tally& tally, Sn
   for (auto& row : elsewhere) snapshot.territories.push_back(std::move(row));
 }
 
+std::vector<model::TurnoutPoint> series_of(const model::Tally& tally) {
+  std::vector<model::TurnoutPoint> series;
+  std::uint64_t so_far = 0;
+  for (const auto& hour : tally.hours()) series.push_back({hour.unix_hour, so_far += hour.ballots});
+  return series;
+}
+
 // What every reader relies on; a wrong sum must never leave the process.
 void check_sums(const Snapshot& snapshot) {
   Row roots(snapshot.shape.width());
@@ -128,7 +136,34 @@ std::string_view name(Suppressed suppressed) {
   return "unknown";
 }
 
+bool needs_tallies(const model::PollEntry& poll, Viewer viewer) {
+  return poll.definition->disclosure == model::Disclosure::exact || viewer == Viewer::auditor;
+}
+
+Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer) {
+  VECHE_ASSERT(!needs_tallies(*poll, viewer), "exact counts are made from tallies");
+  const bool is_final = poll->publication && poll->publication->is_final;
+  if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
+  if (poll->publication) return snapshot_of(poll, *poll->publication, poll->phase);
+  model::Publication nothing;
+  nothing.at = poll->definition->opens_at;
+  nothing.cells.resize(poll->cells->size());
+  return snapshot_of(poll, nothing, poll->phase);
+}
+
+std::optional<Published> publish_earlier(const std::shared_ptr<const model::PollEntry>& poll,
+                                         std::uint64_t version, Viewer viewer) {
+  for (const auto& publication : poll->earlier) {
+    if (publication->version != version) continue;
+    const bool is_final = poll->publication->is_final;
+    if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
+    return snapshot_of(poll, *publication, model::PollPhase::open);
+  }
+  return std::nullopt;
+}
+
 Published publish(const node::Collected& collected, Viewer viewer) {
+  if (!needs_tallies(*collected.poll, viewer)) return publish(collected.poll, viewer);
   const auto& poll = *collected.poll;
   const auto& partials = collected.partials;
   const bool is_final =
@@ -138,6 +173,7 @@ Published publish(const node::Collected& collected, Viewer viewer) {
 
   model::Tally tally(*poll.definition);
   Snapshot snapshot{.poll = collected.poll,
+                    .phase = poll.phase,
                     .version = version_of(partials, poll.phase),
                     .as_of = collected.as_of,
                     .positions = {},
@@ -147,13 +183,17 @@ Published publish(const node::Collected& collected, Viewer viewer) {
                     .suppressed = Suppressed::no,
                     .counts = Row(tally.shape().width()),
                     .territories = {},
-                    .groups = {}};
+                    .groups = {},
+                    .not_shown = 0,
+                    .turnout_series = {}};
   for (const auto& partial : partials) {
     snapshot.positions.push_back(partial.position);
+    *snapshot.not_shown += partial.behind;
     if (partial.tally) tally.merge(*partial.tally);
   }
   for (std::size_t i = 0; i < tally.territories().size(); ++i) add(snapshot.counts, tally.row(i));
   snapshot.turnout = snapshot.ballots();
+  snapshot.turnout_series = series_of(tally);
   add_territories(poll, tally, snapshot);
   check_sums(snapshot);
   return snapshot;

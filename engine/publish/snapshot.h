@@ -53,10 +53,12 @@ struct GroupCounts {
 };
 
 // What may be seen of a poll at one moment. Territories come in the order of the tree. What is
-// shown adds up, always: a node is the sum of its not_below, of its children that are shown, and of
-// the groups within it that no shown child holds; the whole poll is that of all.
+// shown adds up, always. A node that is shown is the sum of its not_below, of its children that are
+// shown, of the same of its children that are not, and of the groups within it that lie within no
+// shown node below it; the whole poll is that of all roots. A null counts as nothing.
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
+  model::PollPhase phase = model::PollPhase::open;  // when it was so
   std::string version;   // equal for equal content; the number before the dash only grows
   model::Instant as_of;  // every ballot that was in the log then is in it, or was withheld
   std::vector<model::Position> positions;  // `exact` alone: of the ballots partitions, in order
@@ -67,6 +69,10 @@ struct Snapshot {
   Row counts;  // of the whole poll; empty: suppressed
   std::vector<TerritoryCounts> territories;
   std::vector<GroupCounts> groups;
+  // `exact` alone: records of the log that are not applied here yet; so many ballots at most are
+  // accepted and not in it.
+  std::optional<std::uint64_t> not_shown;
+  std::vector<model::TurnoutPoint> turnout_series;  // by hour
 
   std::uint64_t ballots() const { return counts.empty() ? 0 : counts[0]; }
 };
@@ -85,6 +91,15 @@ struct Hidden {
 
 using Published = std::variant<Snapshot, Hidden>;
 
+// Whether the shards have to be asked, or the log has told it all.
+bool needs_tallies(const model::PollEntry& poll, Viewer viewer);
+
+// `collected` may be without tallies where none are needed.
 Published publish(const node::Collected& collected, Viewer viewer);
+// Where no tallies are needed.
+Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
+// A publication of a poll in steps before its last; nothing: it is not kept.
+std::optional<Published> publish_earlier(const std::shared_ptr<const model::PollEntry>& poll,
+                                         std::uint64_t version, Viewer viewer);
 
 }  // namespace veche::publish

@@ -61,9 +61,9 @@ http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
 
 Api::Api(App& app, http::Worker& worker)
     : local_(app, worker),
-      ballots_(local_),
-      polls_(local_),
       results_(local_),
+      ballots_(local_, results_),
+      polls_(local_),
       territories_(local_),
       pages_(local_) {}
 
@@ -156,6 +156,8 @@ void Api::handle(const http::Request& request, http::Responder responder) {
       return results_.results(request, parameter[0], Results::Format::json, responder);
     case RouteId::results_csv:
       return results_.results(request, parameter[0], Results::Format::csv, responder);
+    case RouteId::turnout:
+      return results_.results(request, parameter[0], Results::Format::turnout, responder);
     case RouteId::get_territories:
       return territories_.get(request, responder);
     case RouteId::put_territories:

@@ -31,9 +31,9 @@ class Api final : public http::Handler {
   std::optional<http::Response> refuse_token(RouteId route, const http::RequestHead& head);
 
   Local local_;
+  Results results_;
   Ballots ballots_;
   Polls polls_;
-  Results results_;
   Territories territories_;
   web::Pages pages_;
 };

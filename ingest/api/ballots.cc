@@ -46,6 +46,9 @@ bool is_counted(Outcome outcome) {
 void Ballots::post_ballot(const http::Request& request, std::string_view poll,
                           http::Responder responder) {
   const auto language = wire::language(request.head.accept_language);
+  const auto results = request.head.query("results");
+  if (results && *results != "1")
+    return responder.send(http::problem(400, "bad-parameter", "results is 1, or left out"));
   const auto claims =
       local_.verifier().verify_vote(bearer(request.head.authorization), now_seconds());
   if (!claims) return responder.send(refusal(claims.error()));
@@ -58,20 +61,21 @@ void Ballots::post_ballot(const http::Request& request, std::string_view poll,
             claims->territory,
             {claims->addrs.begin(), claims->addrs.end()},
             claims->level};
-  cast_single(std::move(cast), request.body, responder, language, false);
+  cast_single(std::move(cast), request.body, responder, {language, results.has_value()}, false);
 }
 
 void Ballots::cast_single(Cast cast, std::string_view body, http::Responder responder,
-                          wire::Language language, bool behind_barrier) {
+                          Manner manner, bool behind_barrier) {
+  const auto language = manner.language;
   const auto answers = reader_.read(body);
   if (!answers) return responder.send(http::problem(400, "malformed", answers.error().message));
   auto decision = decide(cast, **answers, behind_barrier);
   if (decision.needs_barrier) {
     auto again = [this, cast = std::move(cast), body = std::string(body), responder,
-                  language](bool passed) {
+                  manner](bool passed) {
       local_.app.node.release(1);
-      if (!passed) return responder.send(refusal(Outcome::outcome_unknown, language));
-      cast_single(cast, body, responder, language, true);
+      if (!passed) return responder.send(refusal(Outcome::outcome_unknown, manner.language));
+      cast_single(cast, body, responder, manner, true);
     };
     if (!local_.app.node.reserve(1)) return responder.send(refusal(Outcome::overloaded, language));
     return local_.app.node.barrier(
@@ -79,7 +83,8 @@ void Ballots::cast_single(Cast cast, std::string_view body, http::Responder resp
           worker.post([again = std::move(again), passed] { again(passed); });
         });
   }
-  Waiting waiting{responder, nullptr, 0, cast.poll, language, std::move(decision.faults)};
+  Waiting waiting{responder,          nullptr, 0, cast.poll, language, std::move(decision.faults),
+                  manner.with_results};
   if (decision.outcome) return answer_single(waiting, *decision.outcome, {});
   if (!local_.app.node.reserve(1)) return answer_single(waiting, Outcome::overloaded, {});
   send(std::move(decision.request), std::move(waiting));
@@ -119,13 +124,28 @@ Ballots::Decision Ballots::decide(const Cast& cast, const model::NamedAnswers& a
 void Ballots::answer_single(const Waiting& waiting, Outcome outcome, std::string receipt) {
   local_.app.metrics.count(outcome);
   const auto text = wire::describe(outcome, waiting.language);
-  if (is_counted(outcome))
-    return waiting.responder->send(json_response(
-        text.status, fmt::format(FMT_COMPILE(R"({{"outcome":"{}","poll":"{}","receipt":"{}"}})"),
-                                 text.code, waiting.poll.view(), receipt)));
+  if (is_counted(outcome)) {
+    auto counted = fmt::format(FMT_COMPILE(R"({{"outcome":"{}","poll":"{}","receipt":"{}"}})"),
+                               text.code, waiting.poll.view(), receipt);
+    if (waiting.with_results)
+      return answer_with_results(*waiting.responder, waiting.poll, text.status, std::move(counted));
+    return waiting.responder->send(json_response(text.status, std::move(counted)));
+  }
   if (outcome != Outcome::invalid_answer)
     return waiting.responder->send(refusal(outcome, waiting.language));
   waiting.responder->send(faulty_document(text.status, text.code, text.detail, waiting.faults));
+}
+
+// Gathered after the ballot was counted, so it is among them where they are exact; null where even
+// a voter may not see them now.
+void Ballots::answer_with_results(const http::Responder& responder, const model::PollId& poll,
+                                  std::uint16_t status, std::string counted) {
+  counted.pop_back();  // the closing brace
+  results_.for_voter(poll, [responder, status,
+                            counted = std::move(counted)](http::Response&& results) {
+    const auto document = results.status == 200 ? std::string_view(results.body) : "null";
+    responder.send(json_response(status, fmt::format(R"({},"results":{}}})", counted, document)));
+  });
 }
 
 // --- Batches -----------------------------------------------------------------------------------
@@ -245,8 +265,8 @@ void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
     return refuse({*decision.outcome, 0, {}, {}, {}});
   }
   decision.faults.resize(std::min<std::size_t>(decision.faults.size(), 1));  // one is told
-  send(std::move(decision.request),
-       {std::nullopt, batch, number, cast->poll, batch->language, std::move(decision.faults)});
+  send(std::move(decision.request), {std::nullopt, batch, number, cast->poll, batch->language,
+                                     std::move(decision.faults), false});
 }
 
 // Who votes by this line: by the voter's own token, or by the gateway's word within its limits.

@@ -13,13 +13,14 @@
 #include "engine/admit/judge.h"
 #include "engine/node/reply.h"
 #include "ingest/api/app.h"
+#include "ingest/api/results.h"
 #include "ingest/wire/ballot_json.h"
 
 namespace veche::api {
 
 class Ballots final : public node::ReplySink {
  public:
-  explicit Ballots(Local& local) : local_(local) {}
+  Ballots(Local& local, Results& results) : local_(local), results_(results) {}
 
   void post_ballot(const http::Request& request, std::string_view poll, http::Responder responder);
   void post_batch(const http::Request& request, http::Responder responder);
@@ -68,6 +69,7 @@ class Ballots final : public node::ReplySink {
     model::PollId poll;
     wire::Language language = wire::Language::en;
     std::vector<model::DocumentFault> faults;
+    bool with_results = false;
   };
   // Decided here, or handed to the engine.
   struct Decision {
@@ -78,8 +80,15 @@ class Ballots final : public node::ReplySink {
   };
 
   Decision decide(const Cast& cast, const model::NamedAnswers& answers, bool behind_barrier);
-  void cast_single(Cast cast, std::string_view body, http::Responder responder,
-                   wire::Language language, bool behind_barrier);
+  // How a single ballot is to be answered.
+  struct Manner {
+    wire::Language language = wire::Language::en;
+    bool with_results = false;
+  };
+  void cast_single(Cast cast, std::string_view body, http::Responder responder, Manner manner,
+                   bool behind_barrier);
+  void answer_with_results(const http::Responder& responder, const model::PollId& poll,
+                           std::uint16_t status, std::string counted);
   void answer_single(const Waiting& waiting, model::Outcome outcome, std::string receipt);
 
   std::optional<http::Response> refuse_batch(const auth::BatchClaims& claims,
@@ -99,6 +108,7 @@ class Ballots final : public node::ReplySink {
   Waiting take_waiting(std::uint64_t ticket);
 
   Local& local_;
+  Results& results_;
   wire::BallotReader reader_;
   std::vector<Waiting> waiting_;  // by ticket
   std::vector<std::uint64_t> free_tickets_;

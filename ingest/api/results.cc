@@ -31,6 +31,15 @@ std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) 
   return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
 }
 
+// Whole hours, or days: "1h" .. "24h", "1d" .. "31d".
+std::optional<std::uint32_t> read_step(std::string_view text) {
+  const bool days = text.ends_with('d');
+  if (!days && !text.ends_with('h')) return std::nullopt;
+  const auto number = model::parse_number<std::uint32_t>(text.substr(0, text.size() - 1));
+  if (!number || *number < 1 || *number > (days ? 31 : 24)) return std::nullopt;
+  return days ? *number * 24 : *number;
+}
+
 // Weak comparison, RFC 9110 13.1.2.
 bool holds(std::string_view if_none_match, std::string_view etag) {
   return if_none_match == "*" || if_none_match.find(etag.substr(2)) != std::string_view::npos;
@@ -43,23 +52,37 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
   const auto id = model::PollId::parse(poll);
   const auto entry = id ? local_.directory().find(*id) : nullptr;
   if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
-  const auto filter = read_filter(request.head);
-  if (!filter)
-    return responder.send(http::problem(400, "bad-parameter",
-                                        "by is territory; level and parent narrow by=territory"));
-  auto viewer = publish::Viewer::anybody;
+  std::string fault;
+  auto view = read_view(request.head, format, fault);
+  if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
   const auto token = bearer(request.head.authorization);
   const bool token_matters =
       entry->definition->visibility == model::Visibility::after_vote && !token.empty();
   if (token_matters) {
     const auto claims = local_.verifier().verify_vote(token, now_seconds());
     if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == *id) viewer = publish::Viewer::voter;
+    if (claims->poll == *id) view->viewer = publish::Viewer::voter;
   }
+  Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
+                    std::string(request.head.if_none_match)};
+  if (const auto version = request.head.query("version"))
+    return answer_version(entry, *version, question);
+  ask(entry, std::move(question));
+}
+
+void Results::for_voter(const model::PollId& poll, Taker take) {
+  View view;
+  view.viewer = publish::Viewer::voter;
+  ask(local_.directory().find(poll), {std::move(take), view, {}});
+}
+
+void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question question) {
+  const auto& view = question.view;
+  if (!publish::needs_tallies(*poll, view.viewer))
+    return answer(question, response_of(publish::publish(poll, view.viewer), view));
   if (gatherer_.is_full())
-    return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
-  gatherer_.ask(*id,
-                {responder, {viewer, format, *filter}, std::string(request.head.if_none_match)});
+    return question.take(refusal(model::Outcome::overloaded, wire::Language::en));
+  gatherer_.ask(poll->definition->id, std::move(question));
 }
 
 // Those who ask the same get the same bytes, made once.
@@ -68,24 +91,79 @@ void Results::answer_all(const node::Collected& collected, const std::vector<Que
   for (const auto& question : questions) {
     auto found = made.find(question.view);
     if (found == made.end())
-      found = made.emplace(question.view, response_of(collected, question.view)).first;
+      found = made.emplace(
+                      question.view,
+                      response_of(publish::publish(collected, question.view.viewer), question.view))
+                  .first;
     answer(question, found->second);
   }
 }
 
-http::Response Results::response_of(const node::Collected& collected, const View& view) {
-  const auto published = publish::publish(collected, view.viewer);
+std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,
+                                                std::string& fault) {
+  View view;
+  view.format = format;
+  if (const auto filter = read_filter(head))
+    view.filter = *filter;
+  else
+    fault = "by is territory; level and parent narrow by=territory";
+  if (const auto lang = head.query("lang")) {
+    if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
+    view.csv.titles = *lang == "en" ? wire::Language::en : wire::Language::ru;
+  }
+  if (const auto excel = head.query("excel")) {
+    if (*excel != "1") fault = "excel is 1, or left out";
+    view.csv.for_excel = true;
+  }
+  if (const auto text = head.query("step")) {
+    const auto step = read_step(*text);
+    if (!step) fault = "step is 1h..24h or 1d..31d";
+    view.step_hours = step.value_or(1);
+  }
+  return fault.empty() ? std::optional(view) : std::nullopt;
+}
+
+// As of a version that was published before. In `exact` none is kept: counts change with every
+// ballot, and the log is their history.
+void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll,
+                             std::string_view version, const Question& question) {
+  const auto number = model::parse_number<std::uint64_t>(version.substr(0, version.find('-')));
+  if (!number)
+    return question.take(http::problem(400, "bad-parameter", "version is one that results told"));
+  std::optional<publish::Published> published;
+  if (poll->publication && poll->publication->version == *number)
+    published = publish::publish(poll, question.view.viewer);
+  else if (poll->publication)
+    published = publish::publish_earlier(poll, *number, question.view.viewer);
+  if (!published)
+    return question.take(
+        http::problem(404, "version-not-kept", "This version of the results is not kept."));
+  answer(question, response_of(*published, question.view));
+}
+
+http::Response Results::response_of(const publish::Published& published, const View& view) {
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
     return http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until));
   const auto& snapshot = std::get<publish::Snapshot>(published);
-  const bool csv = view.format == Format::csv;
-  auto response = csv ? http::Response{200,
-                                       "text/csv; charset=utf-8",
-                                       wire::results_csv(snapshot, view.filter),
-                                       {}}
-                      : json_response(200, wire::results_json(snapshot, view.filter));
-  response.with(http::Header::etag,
-                fmt::format("W/\"{}-{}\"", snapshot.version, csv ? "csv" : "json"));
+  http::Response response;
+  std::string_view form = "json";
+  switch (view.format) {
+    case Format::json:
+      response = json_response(200, wire::results_json(snapshot, view.filter));
+      break;
+    case Format::turnout:
+      response = json_response(200, wire::turnout_json(snapshot, view.step_hours));
+      form = "turnout";
+      break;
+    case Format::csv:
+      response = {
+          200, "text/csv; charset=utf-8", wire::results_csv(snapshot, view.filter, view.csv), {}};
+      response.with(http::Header::content_disposition,
+                    fmt::format("attachment; filename=\"{}-{}.csv\"",
+                                snapshot.poll->definition->id.view(), snapshot.version));
+      form = view.csv.for_excel ? "excel" : "csv";
+  }
+  response.with(http::Header::etag, fmt::format("W/\"{}-{}\"", snapshot.version, form));
   response.with(http::Header::cache_control, "no-cache");
   response.with(http::Header::vary, "Accept");
   return response;
@@ -101,7 +179,7 @@ void Results::answer(const Question& question, const http::Response& made) {
     response.content_type = {};
     response.body.clear();
   }
-  question.responder.send(std::move(response));
+  question.take(std::move(response));
 }
 
 // A receipt proves itself: only a node with the poll's secret could make it. What is left to see is

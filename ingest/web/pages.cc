@@ -87,6 +87,8 @@ void Pages::ask(std::string_view poll, View view, http::Responder responder) {
   const auto id = model::PollId::parse(poll);
   const auto entry = id ? local_.directory().find(*id) : nullptr;
   if (!entry || !is_public(*entry)) return responder.send(error_page(404, view.reader));
+  if (!publish::needs_tallies(*entry, publish::Viewer::anybody))
+    return answer_all({.poll = entry, .partials = {}}, {{responder, std::move(view)}});
   if (gatherer_.is_full()) return responder.send(error_page(503, view.reader));
   gatherer_.ask(*id, {responder, std::move(view)});
 }
@@ -98,7 +100,7 @@ void Pages::answer_all(const node::Collected& collected, const std::vector<Quest
   for (const auto& [responder, view] : questions) {
     auto found = made.find(view);
     if (found == made.end()) {
-      const PollView page{*collected.poll, published, view.territories, {}, {}};
+      const PollView page{*collected.poll, published, view.territories, {}};
       found = made.emplace(view, view.territory ? territory_page(page, *view.territory, view.reader)
                                                 : poll_page(page, view.reader))
                   .first;

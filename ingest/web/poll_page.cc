@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ingest/web/question_bars.h"
+#include "ingest/web/turnout_chart.h"
 #include "ingest/wire/time.h"
 
 namespace veche::web {
@@ -21,6 +22,17 @@ const Snapshot* snapshot_of(const PollView& view) { return std::get_if<Snapshot>
 bool was_never_open(const PollEntry& poll) {
   return poll.phase == PollPhase::scheduled ||
          (poll.phase == PollPhase::cancelled && !poll.was_open);
+}
+
+// From nothing on; of the hour that has not ended it is known how many came by now.
+std::vector<TurnoutPoint> turnout_of(const Snapshot& snapshot) {
+  std::vector<TurnoutPoint> points;
+  for (const auto& [unix_hour, ballots] : snapshot.turnout_series) {
+    const model::Instant begin{std::chrono::hours(unix_hour)};
+    if (points.empty()) points.push_back({begin, 0});
+    points.push_back({std::min(begin + std::chrono::hours(1), snapshot.as_of), ballots});
+  }
+  return points;
 }
 
 // Whoever reads it on has something to wait for.
@@ -93,7 +105,7 @@ class PageWriter {
       add_facts(snapshot_->turnout, expected_in_all(definition_),
                 definition_.disclosure == model::Disclosure::steps && !snapshot_->is_final);
     add_questions(counts);
-    html_.add(turnout_chart(view_.turnout, language_));
+    if (snapshot_) html_.add(turnout_chart(turnout_of(*snapshot_), language_));
     if (counts) {
       html_.add(territory_section(*snapshot_, view_.territories, reader_));
       html_.add(group_section(*snapshot_, std::nullopt, language_));

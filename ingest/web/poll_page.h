@@ -3,23 +3,20 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 
 #include "engine/model/directory.h"
 #include "engine/publish/snapshot.h"
 #include "ingest/web/layout.h"
 #include "ingest/web/territory_table.h"
-#include "ingest/web/turnout_chart.h"
 
 namespace veche::web {
 
 struct PollView {
   const model::PollEntry& poll;
   const publish::Published& published;
-  TerritoryView territories;              // without a parent
-  std::span<const TurnoutPoint> turnout;  // empty: nothing is drawn
-  std::string_view certificate_sha256;    // of a certified poll, in hexadecimal
+  TerritoryView territories;            // without a parent
+  std::string_view certificate_sha256;  // of a certified poll, in hexadecimal
 };
 
 http::Response poll_page(const PollView& view, const Reader& reader);

@@ -197,8 +197,10 @@ void write_csv_link(const Snapshot& snapshot, const TerritoryView& view, Languag
       fmt::format("/v1/polls/{}/results.csv?by=territory", snapshot.poll->definition->id.view());
   if (view.filter.level) path += fmt::format("&level={}", *view.filter.level);
   if (view.filter.parent) path += fmt::format("&parent={}", view.filter.parent->view());
+  path += fmt::format("&lang={}", tag_of(language));
   html.add("<p class=\"more\"><a href=\""_html, path, "\" download>"_html,
-           say(Text::csv_of_view, language), "</a></p>\n"_html);
+           say(Text::csv_of_view, language), "</a> <a href=\""_html, path,
+           "&amp;excel=1\" download>"_html, say(Text::csv_for_excel, language), "</a></p>\n"_html);
 }
 
 std::string members_of(const Snapshot& snapshot, const GroupCounts& group, Language language) {

@@ -152,6 +152,7 @@ constexpr std::array kRows{
         "There are very many territories: here are the upper levels, the others are on the pages "
         "of territories and in the CSV."},
     Row{Text::csv_of_view, "Скачать CSV", "Download CSV"},
+    Row{Text::csv_for_excel, "CSV для Excel", "CSV for Excel"},
     Row{Text::scroll_hint, "Таблица по территориям, прокручивается",
         "Table by territory, can be scrolled"},
     Row{Text::shown_in_group, "в группе", "in a group"},

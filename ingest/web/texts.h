@@ -114,6 +114,7 @@ enum class Text : std::uint8_t {
   all_levels,
   too_many_territories,
   csv_of_view,
+  csv_for_excel,
   scroll_hint,
   shown_in_group,
   not_yet_shown,

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 
 #include "engine/model/csv.h"
@@ -82,43 +84,136 @@ json::object group_json(const Snapshot& snapshot, const GroupCounts& group) {
   return object;
 }
 
-// What every row of one snapshot ends with.
-std::string csv_tail(const Snapshot& snapshot) {
-  return fmt::format(",{},{},{}\r\n", model::name(snapshot.poll->phase), snapshot.version,
-                     format_time(snapshot.as_of));
-}
+// --- CSV ---------------------------------------------------------------------------------------
 
-void append_csv_rows(const Snapshot& snapshot, const std::string& place, Suppressed suppressed,
-                     const Row& counts, const std::string& tail, std::string& out) {
-  const auto& definition = *snapshot.poll->definition;
-  for (std::size_t q = 0; q < definition.questions.size(); ++q) {
-    const auto& question = definition.questions[q];
-    for (std::size_t o = 0; o < question.options.size(); ++o) {
-      out += definition.id.view();
-      out += ',';
-      out += model::csv_field(question.id);
-      out += ',';
-      out += model::csv_field(question.options[o].id);
-      out += ',';
-      out += model::csv_field(question.options[o].title.ru);
-      out += place;
-      if (counts.empty()) {
-        out += ",,,,";
-      } else {
-        const auto at = snapshot.shape.votes_at(q, o);
-        const auto points =
-            snapshot.shape.has_points(q) ? fmt::format("{}", counts[at + 1]) : std::string();
-        fmt::format_to(std::back_inserter(out), ",{},{},{},", counts[at], points, counts[0]);
-        if (counts[0] > 0)
-          fmt::format_to(std::back_inserter(out), "{:.6f}",
-                         static_cast<double>(counts[at]) / static_cast<double>(counts[0]));
+constexpr std::string_view kCsvHeader[] = {
+    "poll_id",   "question_id",    "option_id", "option_title", "level",
+    "territory", "territory_name", "votes",     "points",       "ballots",
+    "share",     "suppressed",     "state",     "version",      "as_of"};
+
+// The rows of one place, but for what they count.
+struct CsvPlace {
+  std::string columns;  // level, territory, territory_name
+  Suppressed suppressed;
+  const Row& counts;
+};
+
+class CsvTable {
+ public:
+  CsvTable(const Snapshot& snapshot, const TerritoryFilter& filter, CsvStyle style)
+      : snapshot_(snapshot), style_(style), separator_(style.for_excel ? ';' : ',') {
+    if (style.for_excel) out_ = "\xEF\xBB\xBF";
+    for (const auto name : kCsvHeader) {
+      if (name != kCsvHeader[0]) out_ += separator_;
+      out_ += name;
+    }
+    out_ += "\r\n";
+    add_places(filter);
+    tail_ = separator_ + std::string(model::name(snapshot.phase)) + separator_ + snapshot.version +
+            separator_ + format_time(snapshot.as_of) + "\r\n";
+  }
+
+  std::string write() && {
+    const auto& definition = *snapshot_.poll->definition;
+    for (std::size_t q = 0; q < definition.questions.size(); ++q)
+      for (std::size_t o = 0; o < definition.questions[q].options.size(); ++o) {
+        const auto head = head_of(definition.questions[q], o);
+        for (const auto& place : places_) write_row(head, place, q, o);
       }
-      out += ',';
-      out += publish::name(suppressed);
-      out += tail;
+    return std::move(out_);
+  }
+
+ private:
+  void add_places(const TerritoryFilter& filter) {
+    places_.push_back({columns("", "(all)", ""), snapshot_.suppressed, snapshot_.counts});
+    for (const auto& territory : snapshot_.territories)
+      if (wanted(territory, filter))
+        places_.push_back({columns(fmt::format("{}", territory.level), code(territory.code.view()),
+                                   territory.name),
+                           territory.suppressed, territory.counts});
+    if (!filter.by_territory) return;
+    for (std::size_t g = 0; g < snapshot_.groups.size(); ++g) {
+      const auto& group = snapshot_.groups[g];
+      places_.push_back({columns("", fmt::format("(group {})", g + 1), members_of(group)),
+                         group.suppressed, group.counts});
     }
   }
-}
+
+  static std::string members_of(const GroupCounts& group) {
+    std::string members;
+    for (const auto* codes : {&group.leaves, &group.not_below})
+      for (const auto& code : *codes) {
+        if (!members.empty()) members += ' ';
+        members += code.view();
+        if (codes == &group.not_below) members += "*";  // those registered there and not below
+      }
+    return members;
+  }
+
+  std::string columns(std::string_view level, std::string_view territory,
+                      std::string_view name) const {
+    return fmt::format("{0}{1}{0}{2}{0}{3}", separator_, level, territory, text(name));
+  }
+
+  // A spreadsheet takes a code for a number, and drops its zeros, unless a formula says otherwise.
+  std::string code(std::string_view code) const {
+    return style_.for_excel ? fmt::format(R"("=""{}""")", code) : std::string(code);
+  }
+
+  // A spreadsheet runs a text that begins so as a formula.
+  std::string text(std::string_view text) const {
+    constexpr std::string_view kFormulaStarts = "=+-@\t\r";
+    const bool runs =
+        style_.for_excel && !text.empty() && kFormulaStarts.find(text[0]) != std::string_view::npos;
+    return model::csv_field(runs ? "'" + std::string(text) : std::string(text), separator_);
+  }
+
+  std::string head_of(const model::Question& question, std::size_t o) const {
+    const auto& option = question.options[o];
+    const bool english = style_.titles == Language::en && !option.title.en.empty();
+    std::string head(snapshot_.poll->definition->id.view());
+    for (const auto& column :
+         {question.id, option.id, english ? option.title.en : option.title.ru}) {
+      head += separator_;
+      head += text(column);
+    }
+    return head;
+  }
+
+  void write_row(const std::string& head, const CsvPlace& place, std::size_t q, std::size_t o) {
+    out_ += head;
+    out_ += place.columns;
+    for (const auto& count : counts_of(place.counts, q, o)) {
+      out_ += separator_;
+      out_ += count;
+    }
+    out_ += separator_;
+    out_ += publish::name(place.suppressed);
+    out_ += tail_;
+  }
+
+  // votes, points, ballots, share: all empty where they are suppressed.
+  std::array<std::string, 4> counts_of(const Row& counts, std::size_t q, std::size_t o) const {
+    if (counts.empty()) return {};
+    const auto at = snapshot_.shape.votes_at(q, o);
+    const auto number = [](std::uint64_t count) { return fmt::format("{}", count); };
+    std::string share;
+    if (counts[0] > 0)
+      share =
+          fmt::format("{:.6f}", static_cast<double>(counts[at]) / static_cast<double>(counts[0]));
+    if (style_.for_excel && style_.titles == Language::ru)
+      std::replace(share.begin(), share.end(), '.', ',');
+    return {number(counts[at]), snapshot_.shape.has_points(q) ? number(counts[at + 1]) : "",
+            number(counts[0]), std::move(share)};
+  }
+
+  const Snapshot& snapshot_;
+  const CsvStyle style_;
+  const char separator_;
+  std::vector<CsvPlace> places_;
+  std::string tail_;
+  std::string out_;
+};
 
 }  // namespace
 
@@ -128,9 +223,10 @@ std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter
   json::object document{{"poll", snapshot.poll->definition->id.str()},
                         {"version", snapshot.version},
                         {"as_of", format_time(snapshot.as_of)},
-                        {"state", json::string(model::name(snapshot.poll->phase))},
+                        {"state", json::string(model::name(snapshot.phase))},
                         {"final", snapshot.is_final},
                         {"turnout", number_or_null(snapshot.turnout)}};
+  if (snapshot.not_shown) document["not_shown"] = *snapshot.not_shown;
   if (!snapshot.positions.empty()) document["positions"] = std::move(positions);
   add_counts(snapshot, snapshot.suppressed, snapshot.counts, document);
   if (filter.by_territory) {
@@ -144,19 +240,28 @@ std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter
   return json::serialize(document);
 }
 
-std::string results_csv(const Snapshot& snapshot, const TerritoryFilter& filter) {
-  std::string out =
-      "poll_id,question_id,option_id,option_title,level,territory,territory_name,votes,points,"
-      "ballots,share,suppressed,state,version,as_of\r\n";
-  const auto tail = csv_tail(snapshot);
-  append_csv_rows(snapshot, ",,,", snapshot.suppressed, snapshot.counts, tail, out);
-  for (const auto& territory : snapshot.territories) {
-    if (!wanted(territory, filter)) continue;
-    auto place = fmt::format(",{},{},", territory.level, territory.code.view());
-    place += model::csv_field(territory.name);
-    append_csv_rows(snapshot, place, territory.suppressed, territory.counts, tail, out);
+std::string turnout_json(const Snapshot& snapshot, std::uint32_t step_hours) {
+  json::array series;
+  for (const auto& point : snapshot.turnout_series) {
+    const auto step_end = (point.unix_hour / step_hours + 1) * step_hours;
+    const auto at = format_time(model::Instant(std::chrono::hours(std::int64_t{step_end})));
+    if (!series.empty() && series.back().at("until").as_string() == at)
+      series.back().as_object()["ballots"] = point.ballots;
+    else
+      series.push_back(json::object{{"until", at}, {"ballots", point.ballots}});
   }
-  return out;
+  return json::serialize(json::object{{"poll", snapshot.poll->definition->id.str()},
+                                      {"version", snapshot.version},
+                                      {"as_of", format_time(snapshot.as_of)},
+                                      {"state", json::string(model::name(snapshot.phase))},
+                                      {"final", snapshot.is_final},
+                                      {"turnout", number_or_null(snapshot.turnout)},
+                                      {"step_hours", step_hours},
+                                      {"series", std::move(series)}});
+}
+
+std::string results_csv(const Snapshot& snapshot, const TerritoryFilter& filter, CsvStyle style) {
+  return CsvTable(snapshot, filter, style).write();
 }
 
 }  // namespace veche::wire

@@ -1,4 +1,4 @@
-// A published snapshot as JSON and as long CSV: one row for each territory, question and option.
+// A published snapshot as JSON and as long CSV: one row for each question, option and territory.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/publish/snapshot.h"
+#include "ingest/wire/outcome.h"
 
 namespace veche::wire {
 
@@ -19,8 +20,19 @@ struct TerritoryFilter {
 
 std::string results_json(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
 
-// RFC 4180 with a header row. The first rows are the whole poll, with an empty territory; then the
-// territories, if they are asked for.
-std::string results_csv(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
+// Ballots over time: at the end of each step, so many were cast so far.
+std::string turnout_json(const publish::Snapshot& snapshot, std::uint32_t step_hours);
+
+struct CsvStyle {
+  Language titles = Language::ru;
+  bool for_excel = false;  // a byte order mark, ';', codes and texts that it takes for nothing else
+  friend auto operator<=>(const CsvStyle&, const CsvStyle&) = default;
+};
+
+// RFC 4180 with a header row. For every option come the whole poll, as the territory "(all)", and
+// then the territories and groups, if they are asked for: so no long stretch of the column looks
+// like numbers, and programs that guess types keep codes as they are.
+std::string results_csv(const publish::Snapshot& snapshot, const TerritoryFilter& filter,
+                        CsvStyle style);
 
 }  // namespace veche::wire

@@ -5,6 +5,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
 
 #include <algorithm>
 
@@ -22,6 +23,8 @@ using model::PollNumber;
 using model::VoterKey;
 
 constexpr std::string_view kLogIdKey = "l";
+constexpr std::string_view kFormatKey = "f";
+constexpr int kIndexFormat = 2;  // of everything here, and of the engine's images of polls
 constexpr std::string_view kCheckpointFile = "checkpoint-";  // before RocksDB takes it over
 
 std::string position_key(PartitionId partition) {
@@ -119,12 +122,25 @@ Result<std::unique_ptr<IndexStore>> IndexStore::open(const std::filesystem::path
   const auto known = store->db_->Get(rocksdb::ReadOptions(), std::string(kLogIdKey), &id);
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  if (known.IsNotFound())
-    store->db_->Put(synced, std::string(kLogIdKey), std::string(log.view()));
-  else if (id != log.view())
+  const auto format = std::to_string(kIndexFormat);
+  if (known.IsNotFound()) {
+    rocksdb::WriteBatch batch;
+    batch.Put(std::string(kLogIdKey), std::string(log.view()));
+    batch.Put(std::string(kFormatKey), format);
+    store->db_->Write(synced, &batch);
+    return store;
+  }
+  if (id != log.view())
     return Fault{
         fmt::format("the index in {} was derived from another log: delete the folder, and "
                     "the next start builds it anew",
+                    folder.string())};
+  std::string written;
+  store->db_->Get(rocksdb::ReadOptions(), std::string(kFormatKey), &written);
+  if (written != format)
+    return Fault{
+        fmt::format("the index in {} was written by another version of veche: delete the folder, "
+                    "and the next start builds it anew from the log",
                     folder.string())};
   return store;
 }

@@ -2,6 +2,7 @@
 // it is derived from the log: the folder may be deleted, and the next start builds it anew.
 //
 // clang-format off
+//   'f'                                                         -> format, in digits
 //   'l'                                                         -> log id
 //   'm' partition (u16 BE) 'p'                                  -> position, hashes, counters
 //   'm' partition (u16 BE) 't' poll number (u32 BE)             -> the engine's image of a poll

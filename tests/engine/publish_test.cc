@@ -55,7 +55,7 @@ node::PartialTally partial(const model::PollEntry& poll, std::uint16_t partition
 void vote(node::PartialTally& partial, const model::PollEntry& poll, std::string_view territory,
           std::uint16_t option, std::uint32_t points) {
   partial.tally->add(*poll.definition, *model::TerritoryCode::parse(territory),
-                     {{0, {{option, points}}}});
+                     {{0, {{option, points}}}}, 1);
 }
 
 const TerritoryCounts* find(const Snapshot& snapshot, std::string_view code) {

@@ -559,7 +559,7 @@ class World final : node::ReplySink {
         for (const auto& partial : shard->collect(polls_[p].id))
           if (partial.tally) sum.merge(*partial.tally);
       for (const auto& [voter, counted] : truth[p])
-        expected.add(polls_[p], samples::territory("75701000"), samples::choose(counted.option));
+        expected.add(polls_[p], samples::territory("75701000"), samples::choose(counted.option), 500'000);
       expect(sum.ballots() == truth[p].size(),
              fmt::format("poll {}: {} ballots are counted of {} voters", p, sum.ballots(),
                          truth[p].size()));

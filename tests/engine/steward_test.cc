@@ -526,5 +526,103 @@ TEST_F(ShardTest, AnswersNothingThatIsNotDurable) {
   EXPECT_THAT(told(), ElementsAre(Outcome::poll_closed));
 }
 
+// --- Publications ------------------------------------------------------------------------------
+
+class PublishingTest : public StewardTest {
+ protected:
+  PublishingTest() {
+    poll_.disclosure = model::Disclosure::steps;
+    poll_.least_voters = 2;
+  }
+  void open_a_poll() {
+    serve_a_poll();
+    deliver({samples::Writer().change("poll", v1::POLL_ACTION_OPENED)});
+  }
+  std::vector<model::PollId> due() { return steward_.take_due_publications(1s, now_); }
+  // Brings what is counted: so many ballots for each of two options.
+  void bring(std::uint64_t votes_each) {
+    Collected collected{published_->find(poll_.id), {}};
+    collected.partials.resize(1);
+    auto& partial = collected.partials[0];
+    partial.position.next = Offset{votes_each};
+    partial.tally.emplace(poll_);
+    for (std::uint64_t i = 0; i < votes_each; ++i)
+      for (const std::uint16_t option : {0, 1})
+        partial.tally->add(poll_, samples::territory("75701000"), samples::choose(option), 1);
+    steward_.publish(poll_.id, std::move(collected), now_);
+    steward_.flush();
+  }
+  std::uint64_t version() {
+    const auto publication = published_->find(poll_.id)->publication;
+    return publication ? publication->version : 0;
+  }
+};
+
+TEST_F(PublishingTest, ShowsWhatItWroteWhenItComesBack) {
+  open_a_poll();
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+  bring(3);
+  EXPECT_EQ(version(), 0);
+  round();
+  EXPECT_EQ(version(), 1);
+}
+
+TEST_F(PublishingTest, LooksOnceInAnInterval) {
+  open_a_poll();
+  due();
+  EXPECT_THAT(due(), IsEmpty()) << "the tallies are being gathered";
+  bring(0);
+  round();
+  now_ += 900ms;
+  EXPECT_THAT(due(), IsEmpty());
+  now_ += 300ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+}
+
+TEST_F(PublishingTest, LetsWhoPublishedLastGoOn) {
+  open_a_poll();
+  due();
+  bring(3);
+  auto theirs = log_.take();
+  v1::Record record;
+  ASSERT_TRUE(record.ParseFromString(theirs.front()));
+  record.set_boot(std::string(samples::boot(9).view()));
+  deliver({record.SerializeAsString(), theirs.front()});
+  EXPECT_EQ(version(), 1) << "the second is void";
+  now_ += 1100ms;
+  EXPECT_THAT(due(), IsEmpty());
+  now_ += 500ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id)) << "it was silent";
+}
+
+TEST_F(PublishingTest, WritesALostPublicationAgain) {
+  open_a_poll();
+  due();
+  bring(3);
+  log_.take();
+  now_ += 2s;
+  EXPECT_THAT(due(), IsEmpty()) << "it may yet come";
+  now_ += 7s;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+  bring(3);
+  round();
+  EXPECT_EQ(version(), 1);
+}
+
+TEST_F(PublishingTest, WritesAgainWhatTheLogRefused) {
+  open_a_poll();
+  due();
+  log_.status = AppendStatus::full;
+  bring(3);
+  log_.status = AppendStatus::queued;
+  now_ += 1100ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+}
+
+TEST_F(PublishingTest, IsSilentBeforeThePollOpens) {
+  serve_a_poll();
+  EXPECT_THAT(due(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace veche::node

@@ -10,6 +10,7 @@
 #include "ingest/web/poll_list.h"
 #include "ingest/web/poll_page.h"
 #include "ingest/web/texts.h"
+#include "ingest/web/turnout_chart.h"
 
 namespace veche::web {
 namespace {
@@ -134,6 +135,7 @@ class PollPages : public testing::Test {
   // Ballots, yes, no.
   Snapshot snapshot(Row whole, Row settlement) {
     Snapshot made{.poll = entry_,
+                  .phase = entry_->phase,
                   .version = "7-0011aabb",
                   .as_of = definition_->opens_at + std::chrono::hours(1),
                   .positions = {},
@@ -143,7 +145,9 @@ class PollPages : public testing::Test {
                   .suppressed = Suppressed::no,
                   .counts = whole,
                   .territories = {},
-                  .groups = {}};
+                  .groups = {},
+                  .not_shown = std::nullopt,
+                  .turnout_series = {}};
     if (!whole.empty()) made.turnout = whole[0];
     const auto add = [&](std::string_view of, std::optional<model::TerritoryCode> parent, Row row) {
       const auto& node = (*entry_->tree)[*entry_->tree->find(code(of))];
@@ -158,8 +162,8 @@ class PollPages : public testing::Test {
   }
 
   std::string page(const publish::Published& published, Language language = Language::en,
-                   std::span<const TurnoutPoint> turnout = {}, std::string_view sha256 = {}) {
-    const PollView view{*entry_, published, {}, turnout, sha256};
+                   std::string_view sha256 = {}) {
+    const PollView view{*entry_, published, {}, sha256};
     Reader reader;
     reader.language = language;
     reader.path = "/polls/bridge";
@@ -167,7 +171,7 @@ class PollPages : public testing::Test {
   }
 
   http::Response territory(const publish::Published& published, std::string_view of) {
-    const PollView view{*entry_, published, {}, {}, {}};
+    const PollView view{*entry_, published, {}, {}};
     Reader reader;
     reader.path = "/polls/bridge/territories/" + std::string(of);
     return territory_page(view, code(of), reader);
@@ -296,7 +300,7 @@ TEST_F(PollPages, TheCertifiedResultIsSortedAndProven) {
   entry_->phase = PollPhase::certified;
   auto made = snapshot({4, 1, 3}, {4, 1, 3});
   made.is_final = true;
-  const auto html = page(made, Language::en, {}, "ab12cd");
+  const auto html = page(made, Language::en, "ab12cd");
   EXPECT_THAT(html, HasSubstr("href=\"/v1/polls/bridge/certificate\""));
   EXPECT_THAT(html, HasSubstr("<code>ab12cd</code>"));
   EXPECT_LT(html.find("<bdi>No"), html.find("<bdi>Yes"));
@@ -311,14 +315,18 @@ TEST_F(PollPages, TestDataIsMarked) {
 }
 
 TEST_F(PollPages, TurnoutIsDrawnAndToldInATable) {
-  const auto first = definition_->opens_at;
-  const std::vector<TurnoutPoint> series{
-      {first, 0}, {first + std::chrono::hours(1), 1'500}, {first + std::chrono::hours(2), 3'000}};
-  const auto html = page(snapshot({3'000, 1, 2}, {}), Language::en, series);
+  auto made = snapshot({3'000, 1, 2}, {});
+  EXPECT_THAT(page(made), Not(HasSubstr("id=\"turnout\"")));
+  const auto hour = static_cast<std::uint32_t>(
+      std::chrono::floor<std::chrono::hours>(definition_->opens_at).time_since_epoch().count());
+  made.turnout_series = {{hour, 1'500}, {hour + 1, 3'000}};
+  made.as_of = definition_->opens_at + std::chrono::hours(2);
+  const auto html = page(made);
   EXPECT_THAT(html, HasSubstr("d=\"M0.0 156.0L360.0 84.0L720.0 12.0\""));
   EXPECT_THAT(html, HasSubstr("role=\"img\" aria-label=\"Ballots counted: 0 by"));
   EXPECT_THAT(html, HasSubstr("1 September 2026, 01:00 UTC</time></th><td class=\"n\">1,500</td>"));
-  EXPECT_THAT(page(snapshot({3'000, 1, 2}, {})), Not(HasSubstr("id=\"turnout\"")));
+  made.as_of -= std::chrono::minutes(30);
+  EXPECT_THAT(page(made), HasSubstr("01:30 UTC</time></th><td class=\"n\">3,000</td>"));
 }
 
 TEST_F(PollPages, LongSeriesAreThinnedButKeepTheirEnd) {

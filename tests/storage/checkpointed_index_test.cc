@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rocksdb/db.h>
 
 #include "engine/apply/partition.h"
 #include "tests/engine/samples.h"
@@ -135,6 +136,19 @@ TEST_F(CheckpointedIndexTest, IsBoundToItsLog) {
   auto opened = IndexStore::open(folder_ / "index", samples::bytes16<model::LogId>(1));
   ASSERT_FALSE(opened);
   EXPECT_THAT(opened.error().message, testing::HasSubstr("another log"));
+}
+
+TEST_F(CheckpointedIndexTest, OfAnotherFormatIsRefused) {
+  open();
+  {
+    rocksdb::DB* raw = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open({}, folder_ / "index", &raw).ok());
+    const std::unique_ptr<rocksdb::DB> db(raw);
+    ASSERT_TRUE(db->Delete({}, "f").ok());  // the first format had none
+  }
+  const auto opened = IndexStore::open(folder_ / "index", {});
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("another version"));
 }
 
 TEST_F(CheckpointedIndexTest, CanBeReadWhileNoServerRunsAndIsNotChanged) {

@@ -575,7 +575,9 @@ class Polls(veche.ServerCase):
         question = good["questions"][0]
         for change in ({"closes_at": good["opens_at"]}, {"targets": []}, {"questions": []},
                        {"targets": [{"territory": "99999999"}]}, {"min_level": 4},
-                       {"min_level": 0}, {"disclosure": {"mode": "steps"}}, {"id": "x" * 65},
+                       {"min_level": 0}, {"disclosure": {"mode": "sometimes"}},
+                       {"disclosure": {"mode": "exact", "k": 10}},
+                       {"disclosure": {"mode": "steps", "k": 1}}, {"id": "x" * 65},
                        {"questions": [question, question]},
                        {"questions": [{**question, "options": []}]},
                        {"questions": [{**question, "min": 2}]},
@@ -785,13 +787,13 @@ class Results(veche.ServerCase):
                 "territory_name", "votes", "points", "ballots", "share", "suppressed", "state",
                 "version", "as_of"])
             totals = {(row["question_id"], row["option_id"]): row for row in rows
-                      if not row["territory"]}
+                      if row["territory"] == "(all)"}
             self.assertEqual(totals["q1", "a"]["votes"], "2")
             self.assertEqual(totals["q1", "a"]["points"], "")
             self.assertEqual(totals["q2", "x"]["points"], "6")
             self.assertAlmostEqual(float(totals["q1", "a"]["share"]), 2 / 6, 5)
             by_place = {(row["territory"], row["question_id"], row["option_id"]): row["votes"]
-                        for row in rows if row["territory"]}
+                        for row in rows if row["territory"] != "(all)"}
             for territory in results["territories"]:
                 for place, question in enumerate(results["questions"]):
                     for option, votes in veche.votes_of(territory, place).items():
