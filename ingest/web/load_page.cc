@@ -27,7 +27,7 @@ void add_tiles(const api::Load& load, Language language, Html& html) {
   add_tile(Text::cpu_cores, "cores", "–", language, html);
   add_tile(Text::readiness, "readiness", say(load.ready ? Text::ready : Text::not_ready, language),
            language, html);
-  html.add("</div>\n<p class=\"hint\">"_html, say(Text::p99_note, language), "</p>\n"_html);
+  html.add("</div>\n"_html);
 }
 
 // Empty until the script has something to draw.

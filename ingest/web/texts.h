@@ -143,7 +143,6 @@ enum class Text : std::uint8_t {
   requests_per_second,
   connections,
   p99,
-  p99_note,
   readiness,
   ready,
   not_ready,

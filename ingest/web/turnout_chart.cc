@@ -8,6 +8,8 @@
 namespace veche::web {
 namespace {
 
+constexpr std::size_t kFewestPoints = 3;
+
 // In units of the drawing, which grows with the page.
 constexpr double kWidth = 720, kTop = 12, kBottom = 156;
 
@@ -86,7 +88,7 @@ void add_table(std::span<const TurnoutPoint> points, Language language, Html& ht
 
 Html turnout_chart(std::span<const TurnoutPoint> series, Language language) {
   Html html;
-  if (series.empty()) return html;
+  if (series.size() < kFewestPoints) return html;
   const auto points = thinned(series);
   html.add(R"(<section class="turnout" aria-labelledby="turnout">
 <h2 id="turnout">)"_html,

@@ -15,8 +15,9 @@ struct TurnoutPoint {
   std::uint64_t ballots = 0;  // counted by then
 };
 
-// A section with its heading; nothing for an empty series. Points are in the order of time; of more
-// than limits::kTurnoutPointsShown some are left out, the last never.
+// A section with its heading; nothing for less than three points, which say no more than the
+// figure. Points are in the order of time; of more than limits::kTurnoutPointsShown some are left
+// out, the last never.
 Html turnout_chart(std::span<const TurnoutPoint> series, Language language);
 
 }  // namespace veche::web

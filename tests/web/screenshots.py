@@ -6,6 +6,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
@@ -85,6 +86,17 @@ def fill(server, tree):
         raise SystemExit(answer)
 
 
+def keep_voting(server, stop):
+    """Single ballots, so that the page of the load has something to show."""
+    with server.connect() as connection:
+        for i in range(100_000):
+            if stop.is_set():
+                return
+            token = server.issuer.vote("park", sub_of("park", i), "90701310")
+            connection.request("POST", "/v1/polls/park/ballots", veche.answers(["path"]),
+                               token=token)
+
+
 def pictures(server):
     metrics = server.errors().split("metrics at ")[1].split("/metrics")[0]
     wide = {"width": 1120, "height": 900}
@@ -107,7 +119,7 @@ def take(browser, folder, name, url, options, section):
         if tab.text(".fresh"):
             tab.wait("document.querySelector('.fresh').dataset.status === 'live'")
         if name == "load":
-            tab.wait("document.getElementById('ballots-rate').textContent !== '–'")
+            tab.wait("document.querySelectorAll('.line')[0].getAttribute('d').length > 120", 30)
         if section:
             tab.evaluate(f"document.querySelector('{section}').scrollIntoView()")
         tab.picture(path)
@@ -124,12 +136,18 @@ def main():
     tree = region()
     server = veche.Server(territories=tree)
     browser = Browser()
+    stop = threading.Event()
+    voting = threading.Thread(target=keep_voting, args=(server, stop))
     try:
         server.start()
         fill(server, tree)
+        voting.start()
         for picture in pictures(server):
             take(browser, folder, *picture)
     finally:
+        stop.set()
+        if voting.is_alive():
+            voting.join()
         browser.close()
         server.close()
 
