@@ -1,12 +1,70 @@
 #include "engine/apply/control.h"
 
 #include <charconv>
+#include <utility>
 
+#include "engine/model/assert.h"
 #include "engine/model/limits.h"
 
 namespace veche::apply {
 
 using model::PollPhase;
+
+namespace {
+
+model::Instant instant(std::int64_t unix_ms) {
+  return model::Instant(std::chrono::milliseconds(unix_ms));
+}
+
+std::optional<model::Event> event_of(v1::PollAction action) {
+  switch (action) {
+    case v1::POLL_ACTION_DRAFTED:
+      return model::Event::drafted;
+    case v1::POLL_ACTION_SUBMITTED:
+      return model::Event::submitted;
+    case v1::POLL_ACTION_RETURNED:
+      return model::Event::returned;
+    case v1::POLL_ACTION_APPROVED:
+      return model::Event::approved;
+    case v1::POLL_ACTION_OPENED:
+      return model::Event::opened;
+    case v1::POLL_ACTION_CLOSED:
+      return model::Event::closed;
+    case v1::POLL_ACTION_CERTIFIED:
+      return model::Event::certified;
+    case v1::POLL_ACTION_CANCELLED:
+      return model::Event::cancelled;
+    default:
+      return std::nullopt;
+  }
+}
+
+// A change that was judged to fit.
+void change_phase(model::PollEntry& entry, v1::PollAction action, model::Offset at) {
+  const auto phase = next_phase(entry.phase, action);
+  VECHE_ASSERT(phase, "a change that fits leads somewhere");
+  entry.was_open |= entry.phase == PollPhase::open || *phase == PollPhase::open;
+  entry.was_approved |= *phase == PollPhase::scheduled;
+  entry.phase = *phase;
+  entry.changed_at = at;
+}
+
+// What a first definition makes a poll of.
+std::shared_ptr<model::PollEntry> nothing_yet() {
+  auto entry = std::make_shared<model::PollEntry>();
+  entry->phase = PollPhase::draft;
+  entry->version = 0;
+  entry->was_approved = false;
+  return entry;
+}
+
+void note(model::PollEntry& entry, model::HistoryRow row) {
+  auto history = std::make_shared<model::History>(*entry.history);
+  history->add(std::move(row));
+  entry.history = std::move(history);
+}
+
+}  // namespace
 
 ControlApplied Control::apply(model::Offset offset, std::string_view bytes) {
   ControlApplied applied;
@@ -55,8 +113,9 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
     case v1::Record::kPublication:
       return apply_publication(record, applied);
     case v1::Record::kAuditRead:
+      return apply_audit(record.audit_read(), applied);
     case v1::Record::kCertificate:
-      return;
+      return apply_certificate(record, applied);
     case v1::Record::kOpen:
     case v1::Record::kClose:
     case v1::Record::kBallot:
@@ -104,30 +163,24 @@ void Control::apply_change(const v1::PollChange& change, ControlApplied& applied
     return;
   }
   applied.poll = *id;
-  if (!v1::PollAction_IsValid(change.action())) {
+  const auto action = change.action();
+  if (!v1::PollAction_IsValid(action)) {
     applied.effect = ControlEffect::unknown_kind;
     return;
   }
   applied.effect = ControlEffect::void_change;
+  if (action == v1::POLL_ACTION_CERTIFIED) return;
+  if (judge(current_, *id, action, change.based_on(), change.by()) != Verdict::fits) return;
   const auto current = current_.find(*id);
-  if (change.action() == v1::POLL_ACTION_APPROVED) {
-    if (current || current_.polls.size() >= limits::kPolls) return;
-    auto entry = approved(change);
-    if (!entry) {
-      applied.effect = ControlEffect::invalid;
-      return;
-    }
-    current_.polls[*id] = std::move(entry);
-  } else {
-    if (!current || change.based_on() != current->version) return;
-    const auto phase = next_phase(current->phase, change.action());
-    if (!phase) return;
-    auto entry = std::make_shared<model::PollEntry>(*current);
-    entry->was_open |= current->phase == PollPhase::open || *phase == PollPhase::open;
-    entry->phase = *phase;
-    entry->changed_at = applied.offset;
-    current_.polls[*id] = std::move(entry);
+  auto entry = current ? std::make_shared<model::PollEntry>(*current) : nothing_yet();
+  if (action == v1::POLL_ACTION_DRAFTED && !take_definition(change, *entry)) {
+    applied.effect = ControlEffect::invalid;
+    return;
   }
+  change_phase(*entry, action, applied.offset);
+  note(*entry, {*event_of(action), instant(change.unix_ms()), change.by(), change.reason(),
+                entry->version});
+  current_.polls[*id] = std::move(entry);
   snapshot_.reset();
   applied.effect = ControlEffect::poll_changed;
 }
@@ -157,36 +210,125 @@ void Control::apply_publication(const v1::Record& record, ControlApplied& applie
   }
 }
 
-std::shared_ptr<const model::PollEntry> Control::approved(const v1::PollChange& change) const {
+bool Control::take_definition(const v1::PollChange& change, model::PollEntry& entry) const {
   auto definition = model::read_definition(change.definition());
-  if (!definition || definition->id.view() != change.poll()) return nullptr;
+  if (!definition || definition->id.view() != change.poll()) return false;
   const auto version = definition->tree_version;
-  if (version < 1 || version > current_.trees.size()) return nullptr;
-  auto entry = std::make_shared<model::PollEntry>();
-  entry->tree = current_.trees[version - 1].tree;
-  entry->definition = std::move(definition);
-  entry->target_places = model::places_of_targets(*entry->definition, *entry->tree);
-  if (entry->definition->disclosure == model::Disclosure::steps)
-    entry->cells = std::make_shared<const model::PollCells>(*entry->definition, *entry->tree,
-                                                            entry->target_places);
-  entry->changed_at = position().next;
-  return entry;
+  if (version < 1 || version > current_.trees.size()) return false;
+  entry.tree = current_.trees[version - 1].tree;
+  entry.definition = std::move(definition);
+  entry.target_places = model::places_of_targets(*entry.definition, *entry.tree);
+  entry.cells = entry.definition->disclosure == model::Disclosure::steps
+                    ? std::make_shared<const model::PollCells>(*entry.definition, *entry.tree,
+                                                               entry.target_places)
+                    : nullptr;
+  ++entry.version;
+  return true;
+}
+
+void Control::apply_audit(const v1::AuditRead& audit, ControlApplied& applied) {
+  applied.effect = ControlEffect::void_change;
+  const auto id = model::PollId::parse(audit.poll());
+  const auto current = id ? current_.find(*id) : nullptr;
+  if (!current) return;
+  applied.poll = *id;
+  auto entry = std::make_shared<model::PollEntry>(*current);
+  note(*entry, {model::Event::audited, instant(audit.unix_ms()), audit.by(), {}, current->version});
+  current_.polls[*id] = std::move(entry);
+  snapshot_.reset();
+  applied.effect = ControlEffect::poll_read;
+}
+
+void Control::apply_certificate(const v1::Record& record, ControlApplied& applied) {
+  const auto& part = record.certificate();
+  applied.effect = ControlEffect::void_change;
+  const auto id = model::PollId::parse(part.poll());
+  if (!id) return;
+  applied.poll = *id;
+  if (judge(current_, *id, v1::POLL_ACTION_CERTIFIED, part.based_on(), part.by()) != Verdict::fits)
+    return;
+  if (!append_part(record)) return;
+  applied.effect = ControlEffect::noted;
+  if (!part.last()) return;
+  auto whole = std::exchange(certificate_parts_, {});
+  if (part.sha256().size() != 32) {
+    applied.effect = ControlEffect::invalid;
+    return;
+  }
+  auto entry = std::make_shared<model::PollEntry>(*current_.find(*id));
+  const auto at = instant(part.unix_ms());
+  entry->certificate = std::make_shared<const model::Certificate>(
+      model::Certificate{std::move(whole.compressed), part.sha256(), part.by(), at});
+  change_phase(*entry, v1::POLL_ACTION_CERTIFIED, applied.offset);
+  note(*entry, {model::Event::certified, at, part.by(), part.reason(), entry->version});
+  current_.polls[*id] = std::move(entry);
+  snapshot_.reset();
+  applied.effect = ControlEffect::poll_changed;
+}
+
+// A first part puts aside what another writer has begun, so that what a writer who died left behind
+// is in nobody's way; a part that does not follow the one before is dropped.
+bool Control::append_part(const v1::Record& record) {
+  const auto& part = record.certificate();
+  auto& so_far = certificate_parts_;
+  if (part.part() == 0)
+    so_far = {record.boot(), record.counter(), part.poll(), part.based_on(), 0, {}};
+  if (record.boot() != so_far.boot || record.counter() != so_far.first_counter + so_far.parts ||
+      part.poll() != so_far.poll || part.based_on() != so_far.based_on ||
+      part.part() != so_far.parts)
+    return false;
+  if (so_far.compressed.size() + part.compressed().size() > limits::kCertificateBytes) return false;
+  ++so_far.parts;
+  so_far.compressed += part.compressed();
+  return true;
 }
 
 std::optional<PollPhase> next_phase(PollPhase phase, v1::PollAction action) {
+  const auto only_from = [&](PollPhase from, PollPhase to) {
+    return phase == from ? std::optional(to) : std::nullopt;
+  };
   switch (action) {
+    case v1::POLL_ACTION_DRAFTED:
+      return only_from(PollPhase::draft, PollPhase::draft);
+    case v1::POLL_ACTION_SUBMITTED:
+      return only_from(PollPhase::draft, PollPhase::submitted);
+    case v1::POLL_ACTION_RETURNED:
+      return only_from(PollPhase::submitted, PollPhase::draft);
+    case v1::POLL_ACTION_APPROVED:
+      return only_from(PollPhase::submitted, PollPhase::scheduled);
     case v1::POLL_ACTION_OPENED:
-      if (phase == PollPhase::scheduled) return PollPhase::open;
-      return std::nullopt;
+      return only_from(PollPhase::scheduled, PollPhase::open);
     case v1::POLL_ACTION_CLOSED:
-      if (phase == PollPhase::open) return PollPhase::closed;
-      return std::nullopt;
+      return only_from(PollPhase::open, PollPhase::closed);
+    case v1::POLL_ACTION_CERTIFIED:
+      return only_from(PollPhase::closed, PollPhase::certified);
     case v1::POLL_ACTION_CANCELLED:
-      if (phase == PollPhase::scheduled || phase == PollPhase::open) return PollPhase::cancelled;
-      return std::nullopt;
+      if (phase == PollPhase::closed || phase == PollPhase::certified ||
+          phase == PollPhase::cancelled)
+        return std::nullopt;
+      return PollPhase::cancelled;
     default:
       return std::nullopt;
   }
+}
+
+Verdict judge(const model::Directory& directory, const model::PollId& poll, v1::PollAction action,
+              std::uint32_t based_on, std::string_view by) {
+  const auto current = directory.find(poll);
+  if (action == v1::POLL_ACTION_DRAFTED && based_on == 0) {
+    if (current) return Verdict::poll_exists;
+    return directory.polls.size() < limits::kPolls ? Verdict::fits : Verdict::limit_reached;
+  }
+  if (!current) return Verdict::unknown_poll;
+  if (!next_phase(current->phase, action)) return Verdict::wrong_phase;
+  if (based_on != current->version) return Verdict::other_version;
+  const auto& history = *current->history;
+  if (action == v1::POLL_ACTION_APPROVED && history.is_author(model::pseudonym_of(by)))
+    return Verdict::own_draft;
+  const bool goes_round = action == v1::POLL_ACTION_DRAFTED ||
+                          action == v1::POLL_ACTION_SUBMITTED || action == v1::POLL_ACTION_RETURNED;
+  if (goes_round && history.draft_changes >= limits::kDraftChanges) return Verdict::limit_reached;
+  return Verdict::fits;
 }
 
 std::optional<std::chrono::sys_days> parse_date(std::string_view text) {

@@ -20,6 +20,7 @@ namespace veche::apply {
 enum class ControlEffect : std::uint8_t {
   noted,
   poll_changed,  // the directory has a new entry for `poll`
+  poll_read,     // the same, but only its history is longer
   published,     // the directory has a new publication of `poll`
   tree_added,    // the directory has a new version of the tree
   void_change,   // a change that does not fit the poll's state: another one came first
@@ -50,6 +51,15 @@ class Control {
   std::shared_ptr<const model::Directory> directory();
 
  private:
+  // Parts of a certificate that is still being read, written one right after the other.
+  struct CertificateParts {
+    std::string boot;
+    std::uint64_t first_counter = 0;
+    std::string poll;
+    std::uint32_t based_on = 0;
+    std::uint32_t parts = 0;
+    std::string compressed;
+  };
   // Parts of a version of the tree that is still being read, all of one writer.
   struct TreeParts {
     std::string boot;
@@ -63,18 +73,36 @@ class Control {
   void compare(const v1::Tail& tail, ControlApplied& applied) const;
   void apply_change(const v1::PollChange& change, ControlApplied& applied);
   void apply_publication(const v1::Record& record, ControlApplied& applied);
-  std::shared_ptr<const model::PollEntry> approved(const v1::PollChange& change) const;
+  void apply_audit(const v1::AuditRead& audit, ControlApplied& applied);
+  void apply_certificate(const v1::Record& record, ControlApplied& applied);
+  bool append_part(const v1::Record& record);
+  bool take_definition(const v1::PollChange& change, model::PollEntry& entry) const;
 
   Trail trail_{model::Position()};
   model::Directory current_;
   std::shared_ptr<const model::Directory> snapshot_;  // null after a change
   TreeParts tree_parts_;
+  CertificateParts certificate_parts_;
   Publications publications_;
   v1::Record record_;
 };
 
-// The phase after a change, or nullopt: the change is not one of that phase.
+// The phase after a change, or nullopt: the change is not one of that phase. DRAFTED here is
+// another definition of a poll that there is.
 std::optional<model::PollPhase> next_phase(model::PollPhase phase, v1::PollAction action);
+
+// What becomes of a change of a poll if nothing comes before it.
+enum class Verdict : std::uint8_t {
+  fits,
+  unknown_poll,
+  poll_exists,
+  wrong_phase,
+  other_version,  // based on a definition that is not the poll's
+  own_draft,      // nobody approves what he wrote or submitted
+  limit_reached,
+};
+Verdict judge(const model::Directory& directory, const model::PollId& poll, v1::PollAction action,
+              std::uint32_t based_on, std::string_view by);
 
 // A date as in the log and in the API, YYYY-MM-DD.
 std::optional<std::chrono::sys_days> parse_date(std::string_view text);

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "engine/model/cells.h"
+#include "engine/model/certificate.h"
+#include "engine/model/history.h"
 #include "engine/model/ids.h"
 #include "engine/model/poll.h"
 #include "engine/model/publication.h"
@@ -36,10 +38,13 @@ struct PollEntry {
   std::uint32_t version = 1;  // of the definition: a change based on another one is void
   Offset changed_at;          // control offset of the last change of phase
   bool was_open = false;      // distinguishes a cancelled poll that has ballots
+  bool was_approved = true;   // distinguishes a cancelled poll that everybody may know of
   std::shared_ptr<const PollCells> cells;          // of a poll in steps alone
   std::shared_ptr<const Publication> publication;  // the last; of a poll in steps alone
   // Those before it that are kept, the oldest first.
   std::vector<std::shared_ptr<const Publication>> earlier;
+  std::shared_ptr<const History> history = std::make_shared<const History>();
+  std::shared_ptr<const Certificate> certificate;  // null until it is certified
 
   bool takes_no_more() const {  // its ballots are all cast: CLOSE is due in every partition
     return phase == PollPhase::closed || phase == PollPhase::certified ||

@@ -12,6 +12,7 @@ enum class FaultVariant {
   answer_before_sync,      // the log delivers what it has not made durable
   steps_parents_live,      // inner territories show what was not published, too
   steps_last_batch_alone,  // at the end each cell comes out by itself
+  steps_other_of_parent,   // at the end few are shown alone beside a place with many
   steps_cut_every_ballot,  // every ballot may come out
   position_apart,          // the position is written before the checkpoint that it belongs to
 };

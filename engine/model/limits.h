@@ -27,6 +27,8 @@ inline constexpr std::uint32_t kLeastVotersMax = 10'000;
 inline constexpr std::uint32_t kDefaultLeastVoters = 10;
 inline constexpr std::uint64_t kFewExpectedVoters = 50;  // a cell with fewer is pooled
 inline constexpr std::uint64_t kTurnoutStep = 10;        // live turnout in steps is a multiple
+inline constexpr std::size_t kDraftChanges = 256;  // drafted, submitted, returned: of one poll
+inline constexpr std::size_t kAuditsTold = 256;    // of one poll in its history: the last ones
 inline constexpr std::uint8_t kMinLevel = 1;
 inline constexpr std::uint8_t kMaxLevel = 3;
 inline constexpr std::uint8_t kDefaultLevel = 3;
@@ -49,6 +51,10 @@ inline constexpr std::size_t kPublicationsKept = 64;                  // of a po
 inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;          // as Protocol Buffers
 static_assert(kTerritoriesPartBytes < kRecordBytes && kDefinitionBytes < kRecordBytes,
               "a part, or a definition, and its envelope fit into one record");
+inline constexpr std::size_t kCertificatePartBytes = 384 * 1'024;
+inline constexpr std::size_t kCertificateBytes = 8 * 1'024 * 1'024;  // all parts, compressed
+inline constexpr std::size_t kCertifiedDocumentBytes = 64 * 1'024 * 1'024;
+static_assert(kCertificatePartBytes < kRecordBytes, "a part and its envelope fit into one record");
 inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
 inline constexpr std::size_t kAppendQueueRecords = 200'000;  // of Kafka: each is an object there
 inline constexpr std::uint64_t kDiskReserveBytes = 256ull * 1'024 * 1'024;
@@ -71,7 +77,6 @@ inline constexpr std::size_t kCheckpointKeys = 500'000;
 inline constexpr auto kCheckpointInterval = 60s;
 inline constexpr auto kTick = 50ms;  // of a shard
 inline constexpr auto kStewardTick = 250ms;
-inline constexpr std::chrono::milliseconds kTickOfResults = 1s;  // live results, unless told
 inline constexpr auto kTailProofInterval = 60s;  // a node's NOOP in every partition, so often
 inline constexpr auto kProveAfter = 20ms;  // an answer that waits for proof so long gets a NOOP
 inline constexpr auto kPeerMemory = 150s;  // a node that was silent so long is not asked for
@@ -108,6 +113,19 @@ inline constexpr std::size_t kPollSecretsPerThread = 1'024;
 inline constexpr std::size_t kAccessLogQueue = 65'536;  // lines
 inline constexpr std::size_t kJsonDepth = 16;
 inline constexpr std::size_t kListLimit = 500;
+inline constexpr std::size_t kReadersPerThread = 16'384;  // of streams, besides connections
+inline constexpr std::size_t kStreamsWrittenAtOnce = 32;  // then others get their turn
+inline constexpr std::size_t kPollsPerStream = 32;
+inline constexpr std::size_t kLiveViews = 4'096;  // different ones of a thread, over all threads
+inline constexpr std::chrono::milliseconds kLiveTick{1'000};
+inline constexpr std::chrono::milliseconds kLiveTickMin{20};
+inline constexpr std::chrono::milliseconds kLiveTickMax{60'000};
+inline constexpr auto kLiveFreshness = 1s;             // a stream never begins with what is older
+inline constexpr int kStreamUnsentBytes = 16 * 1'024;  // that the kernel holds for a reader
+inline constexpr auto kStreamWriteDeadline = 10s;      // a reader that takes nothing so long goes
+inline constexpr auto kHeartbeatInterval = 15s;        // of a stream without news
+inline constexpr std::chrono::milliseconds kByeRetryMin{1'000};  // when to come back after a drain
+inline constexpr std::chrono::milliseconds kByeRetryMax{5'000};
 inline constexpr auto kHeaderDeadline = 10s;
 inline constexpr auto kBodyDeadline = 30s;
 inline constexpr auto kHandlerDeadline = 10s;
@@ -117,6 +135,7 @@ inline constexpr auto kRetryAfter = 1s;
 inline constexpr auto kLingerDeadline = 2s;    // for a refused client to see why
 inline constexpr auto kSweepInterval = 250ms;  // how late a deadline may be noticed
 inline constexpr auto kDrainDeadline = 20s;
+static_assert(kStreamWriteDeadline < kDrainDeadline, "a drain ends before it has to be ended");
 static_assert(kParkDeadline < kHandlerDeadline, "the shard gives up before the connection does");
 static_assert(kHandlerDeadline + kClockSkew < kCloseGrace,
               "CLOSE is written only after every request admitted before closes_at has ended");

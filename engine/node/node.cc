@@ -203,6 +203,18 @@ void Node::change(PollChangeRequest request, ChangeDone done) {
   });
 }
 
+void Node::certify(CertifyRequest request, ChangeDone done) {
+  steward_mail_.push([this, request = std::move(request), done = std::move(done)]() mutable {
+    steward_.certify(std::move(request), std::move(done), wall_clock());
+  });
+}
+
+void Node::audit(const model::PollId& poll, std::string by, ChangeDone done) {
+  steward_mail_.push([this, poll, by = std::move(by), done = std::move(done)]() mutable {
+    steward_.audit(poll, std::move(by), std::move(done), wall_clock());
+  });
+}
+
 void Node::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done) {
   steward_mail_.push([this, csv = std::move(csv), valid_from = std::move(valid_from),
                       by = std::move(by), done = std::move(done)]() mutable {

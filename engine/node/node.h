@@ -43,7 +43,7 @@ struct NodeOptions {
   // How long records that the log had delivered waited until they were applied.
   std::function<void(std::chrono::nanoseconds)> on_applied;
   // How often a poll in steps may show something new.
-  std::chrono::milliseconds publish_interval = limits::kTickOfResults;
+  std::chrono::milliseconds publish_interval = limits::kLiveTick;
 };
 
 class Node final : private ShardEvents, private StewardEvents {
@@ -78,6 +78,8 @@ class Node final : private ShardEvents, private StewardEvents {
   }
 
   void change(PollChangeRequest request, ChangeDone done);
+  void certify(CertifyRequest request, ChangeDone done);
+  void audit(const model::PollId& poll, std::string by, ChangeDone done);
   void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done);
   // false: it took longer than kParkDeadline.
   void barrier(std::function<void(bool passed)> done);

@@ -15,6 +15,36 @@ using apply::ControlEffect;
 using model::Instant;
 using model::PollPhase;
 
+namespace {
+
+ChangeOutcome outcome_of(apply::Verdict verdict) {
+  switch (verdict) {
+    case apply::Verdict::fits:
+      return ChangeOutcome::done;
+    case apply::Verdict::unknown_poll:
+      return ChangeOutcome::unknown_poll;
+    case apply::Verdict::poll_exists:
+      return ChangeOutcome::poll_exists;
+    case apply::Verdict::wrong_phase:
+      return ChangeOutcome::wrong_phase;
+    case apply::Verdict::other_version:
+      return ChangeOutcome::version_mismatch;
+    case apply::Verdict::own_draft:
+      return ChangeOutcome::own_draft;
+    case apply::Verdict::limit_reached:
+      return ChangeOutcome::limit_reached;
+  }
+  VECHE_ASSERT(false, "every verdict is an outcome");
+}
+
+std::uint32_t based_on(const PollChangeRequest& request, const model::Directory& directory) {
+  if (request.version) return *request.version;
+  const auto current = directory.find(request.poll);
+  return current ? current->version : 0;
+}
+
+}  // namespace
+
 Steward::Steward(model::Log& log, model::RecordWriter writer, model::BootId node_id,
                  StewardEvents& events)
     : log_(log), writer_(writer), node_id_(node_id), events_(events) {}
@@ -76,10 +106,12 @@ void Steward::on_applied(const ControlApplied& applied, Instant now) {
       when_covered(applied.offset,
                    [this, done = std::move(behind.done)](bool covered) { done(covered, now_); });
   }
-  const auto found = changes_.find(record.counter());
-  if (found == changes_.end()) return;
-  auto done = std::move(found->second.done);
-  changes_.erase(found);
+  if (auto own = changes_.extract(record.counter()))
+    on_own(applied, record, std::move(own.mapped().done));
+}
+
+// The last record of a change that somebody here waits for.
+void Steward::on_own(const ControlApplied& applied, const v1::Record& record, ChangeDone done) {
   if (record.has_poll_change()) {
     const bool changed = applied.effect == ControlEffect::poll_changed;
     if (changed) expect_settled(applied.poll);
@@ -87,6 +119,21 @@ void Steward::on_applied(const ControlApplied& applied, Instant now) {
                                          done = std::move(done), changed](bool covered) {
       if (!covered) return done({ChangeOutcome::unknown, nullptr, 0});
       on_own_change(change, changed, done);
+    });
+  }
+  if (record.has_certificate()) {
+    const bool changed = applied.effect == ControlEffect::poll_changed;
+    return when_covered(applied.offset,
+                        [this, poll = applied.poll, done = std::move(done), changed](bool covered) {
+                          if (!covered) return done({ChangeOutcome::unknown, nullptr, 0});
+                          on_own_certificate(poll, changed, done);
+                        });
+  }
+  if (record.has_audit_read()) {
+    const auto outcome = applied.effect == ControlEffect::poll_read ? ChangeOutcome::done
+                                                                    : ChangeOutcome::unknown_poll;
+    return when_covered(applied.offset, [done = std::move(done), outcome](bool covered) {
+      done({covered ? outcome : ChangeOutcome::unknown, nullptr, 0});
     });
   }
   // Its parts may have lost their order on the way: then nobody's tree has come.
@@ -135,18 +182,25 @@ void Steward::cover() {
 void Steward::on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done) {
   const auto id = *model::PollId::parse(change.poll());
   if (!changed) {
-    const bool creates = change.action() == v1::POLL_ACTION_APPROVED;
-    const bool exists = control_.directory()->find(id) != nullptr;
-    return finish(id,
-                  !creates ? ChangeOutcome::wrong_phase
-                  : exists ? ChangeOutcome::poll_exists
-                           : ChangeOutcome::limit_reached,
-                  done);
+    // Something came first. Where that is gone again, trying again may do.
+    const auto why = outcome_of(
+        apply::judge(*control_.directory(), id, change.action(), change.based_on(), change.by()));
+    const bool overtaken = why == ChangeOutcome::done || why == ChangeOutcome::version_mismatch;
+    return finish(id, overtaken ? ChangeOutcome::overtaken : why, done);
   }
   if (const auto settling = settling_.find(id); settling != settling_.end())
     settling->second.done.push_back(done);
   else
     finish(id, ChangeOutcome::done, done);
+}
+
+void Steward::on_own_certificate(const model::PollId& poll, bool changed, const ChangeDone& done) {
+  const auto phase = control_.directory()->find(poll)->phase;
+  const auto outcome = changed || phase == PollPhase::certified ? ChangeOutcome::done
+                       : phase == PollPhase::closed  // parts of two were between each other
+                           ? ChangeOutcome::unknown
+                           : ChangeOutcome::wrong_phase;
+  finish(poll, outcome, done);
 }
 
 // From now on every partition has to apply OPEN, or CLOSE, before the change is done; unless the
@@ -190,21 +244,15 @@ void Steward::change(PollChangeRequest request, ChangeDone done, Instant now) {
 
 ChangeOutcome Steward::refusal(const PollChangeRequest& request) {
   const auto& directory = *control_.directory();
-  const auto current = directory.find(request.poll);
-  if (request.action != v1::POLL_ACTION_APPROVED) {
-    if (!current) return ChangeOutcome::unknown_poll;
-    return apply::next_phase(current->phase, request.action) ? ChangeOutcome::done
-                                                             : ChangeOutcome::wrong_phase;
-  }
-  if (current) return ChangeOutcome::poll_exists;
-  if (directory.polls.size() >= limits::kPolls) return ChangeOutcome::limit_reached;
+  const auto outcome = outcome_of(apply::judge(directory, request.poll, request.action,
+                                               based_on(request, directory), request.by));
+  if (outcome != ChangeOutcome::done || !request.definition) return outcome;
   const auto version = request.definition->tree_version;
   return version >= 1 && version <= directory.trees.size() ? ChangeOutcome::done
                                                            : ChangeOutcome::bad_tree;
 }
 
 void Steward::append_change(const PollChangeRequest& request, ChangeDone done, Instant now) {
-  const auto current = control_.directory()->find(request.poll);
   v1::Record record;
   auto& change = *record.mutable_poll_change();
   change.set_poll(request.poll.str());
@@ -212,10 +260,62 @@ void Steward::append_change(const PollChangeRequest& request, ChangeDone done, I
   change.set_by(request.by);
   change.set_reason(request.reason);
   change.set_unix_ms(now.time_since_epoch().count());
-  if (current) change.set_based_on(current->version);
+  change.set_based_on(based_on(request, *control_.directory()));
   if (request.definition) *change.mutable_definition() = model::to_message(*request.definition);
   const auto counter = append(record);
   if (done) changes_.emplace(counter, OwnChange{std::move(done), now});
+}
+
+void Steward::certify(CertifyRequest request, ChangeDone done, Instant now) {
+  if (!serving_) return done({ChangeOutcome::starting, nullptr, 0});
+  const auto refusal = [this](const CertifyRequest& asked) {
+    return outcome_of(apply::judge(*control_.directory(), asked.poll, v1::POLL_ACTION_CERTIFIED,
+                                   asked.version, asked.by));
+  };
+  if (refusal(request) == ChangeOutcome::done)
+    return append_certificate(request, std::move(done), now);
+  barrier(
+      [this, refusal, request = std::move(request), done = std::move(done)](bool passed,
+                                                                            Instant later) {
+        if (!passed) return done({ChangeOutcome::unknown, nullptr, 0});
+        const auto outcome = refusal(request);
+        if (outcome == ChangeOutcome::done) return append_certificate(request, done, later);
+        const auto poll = control_.directory()->find(request.poll);
+        const bool is_certified = poll && poll->phase == PollPhase::certified;
+        finish(request.poll, is_certified ? ChangeOutcome::done : outcome, done);
+      },
+      now);
+}
+
+void Steward::append_certificate(const CertifyRequest& request, ChangeDone done, Instant now) {
+  const auto& bytes = request.compressed;
+  std::uint64_t counter = 0;
+  for (std::size_t at = 0, part = 0; at < bytes.size();
+       at += limits::kCertificatePartBytes, ++part) {
+    v1::Record record;
+    auto& certificate = *record.mutable_certificate();
+    certificate.set_poll(request.poll.str());
+    certificate.set_part(static_cast<std::uint32_t>(part));
+    certificate.set_last(at + limits::kCertificatePartBytes >= bytes.size());
+    certificate.set_compressed(bytes.substr(at, limits::kCertificatePartBytes));
+    if (certificate.last()) certificate.set_sha256(request.sha256);
+    certificate.set_by(request.by);
+    certificate.set_reason(request.reason);
+    certificate.set_unix_ms(now.time_since_epoch().count());
+    certificate.set_based_on(request.version);
+    counter = append(record);
+  }
+  changes_.emplace(counter, OwnChange{std::move(done), now});
+}
+
+void Steward::audit(const model::PollId& poll, std::string by, ChangeDone done, Instant now) {
+  if (!serving_) return done({ChangeOutcome::starting, nullptr, 0});
+  v1::Record record;
+  auto& audit = *record.mutable_audit_read();
+  audit.set_poll(poll.str());
+  audit.set_by(std::move(by));
+  audit.set_unix_ms(now.time_since_epoch().count());
+  changes_.emplace(append(record), OwnChange{std::move(done), now});
 }
 
 void Steward::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
@@ -354,7 +454,7 @@ void Steward::open_and_close(Instant now) {
     const auto [on_its_way, fresh] = on_its_way_.try_emplace(poll.definition->id, now);
     if (!fresh && !elapsed(on_its_way->second, now, limits::kRewriteInterval)) return;
     on_its_way->second = now;
-    append_change({poll.definition->id, action, nullptr, "clock", {}}, nullptr, now);
+    append_change({poll.definition->id, action, nullptr, "clock", {}, poll.version}, nullptr, now);
   };
   for (const auto& [id, poll] : control_.directory()->polls) {
     const auto& definition = *poll->definition;

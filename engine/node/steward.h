@@ -29,11 +29,13 @@ namespace veche::node {
 enum class ChangeOutcome : std::uint8_t {
   done,  // applied here, and its OPEN or CLOSE in every partition
   unknown_poll,
-  poll_exists,    // another definition has the id
-  wrong_phase,    // the poll is in a phase that has no such change
-  bad_tree,       // the definition names a version of the tree that there is not
-  overtaken,      // somebody else's new tree came first: read it, and try again
-  limit_reached,  // as many polls or trees as a log may hold
+  poll_exists,       // another definition has the id
+  wrong_phase,       // the poll is in a phase that has no such change
+  version_mismatch,  // the definition is not the version that the writer read
+  own_draft,         // nobody approves what he wrote or submitted
+  bad_tree,          // the definition names a version of the tree that there is not
+  overtaken,         // somebody else's change or tree came first: read it, and try again
+  limit_reached,     // as many polls, changes of a draft, or trees as a log may hold
   overloaded,
   starting,
   unknown,  // it may yet be written: look at the poll, and ask again
@@ -49,7 +51,18 @@ using ChangeDone = std::function<void(ChangeResult)>;
 struct PollChangeRequest {
   model::PollId poll;
   v1::PollAction action = v1::POLL_ACTION_UNSPECIFIED;
-  std::shared_ptr<const model::PollDefinition> definition;  // with APPROVED
+  std::shared_ptr<const model::PollDefinition> definition;  // with DRAFTED
+  std::string by;
+  std::string reason;
+  // Of the definition that the writer read, 0: the poll shall be new; none: whichever it has.
+  std::optional<std::uint32_t> version = std::nullopt;
+};
+
+struct CertifyRequest {
+  model::PollId poll;
+  std::uint32_t version = 0;  // of the definition
+  std::string compressed;     // at most kCertificateBytes
+  std::string sha256;         // of the document
   std::string by;
   std::string reason;
 };
@@ -80,6 +93,10 @@ class Steward {
   void flush();
 
   void change(PollChangeRequest request, ChangeDone done, model::Instant now);
+  // Done, too, when somebody else has certified the poll: one certificate holds.
+  void certify(CertifyRequest request, ChangeDone done, model::Instant now);
+  // Notes that exact counts are about to be looked at. Not done: they must not be.
+  void audit(const model::PollId& poll, std::string by, ChangeDone done, model::Instant now);
   void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
                 model::Instant now);
   // Calls back with true when everything that anybody wrote into control before this call is
@@ -138,10 +155,13 @@ class Steward {
   void cover();
   void expire(model::Instant now);
   void open_and_close(model::Instant now);
+  void on_own(const apply::ControlApplied& applied, const v1::Record& record, ChangeDone done);
   void on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done);
+  void on_own_certificate(const model::PollId& poll, bool changed, const ChangeDone& done);
   void expect_settled(const model::PollId& poll);
   void finish(const model::PollId& poll, ChangeOutcome outcome, const ChangeDone& done);
   ChangeOutcome refusal(const PollChangeRequest& request);
+  void append_certificate(const CertifyRequest& request, ChangeDone done, model::Instant now);
   void append_change(const PollChangeRequest& request, ChangeDone done, model::Instant now);
   void append_noop(model::Instant now);
   std::uint64_t append(v1::Record& record);

@@ -16,7 +16,7 @@ void add(Row& sum, std::span<const std::uint64_t> row) {
 }
 
 std::optional<Hidden> hidden(const model::PollEntry& poll, Viewer viewer, bool is_final) {
-  if (viewer == Viewer::auditor) return std::nullopt;
+  if (viewer == Viewer::auditor || (viewer == Viewer::certifier && is_final)) return std::nullopt;
   switch (poll.definition->visibility) {
     case model::Visibility::public_live:
       return std::nullopt;
@@ -146,7 +146,8 @@ Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer vi
   if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
   if (poll->publication) return snapshot_of(poll, *poll->publication, poll->phase);
   model::Publication nothing;
-  nothing.at = poll->definition->opens_at;
+  for (const auto& row : poll->history->rows)
+    if (row.event != model::Event::audited) nothing.at = row.at;
   nothing.cells.resize(poll->cells->size());
   return snapshot_of(poll, nothing, poll->phase);
 }

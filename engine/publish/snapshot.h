@@ -80,8 +80,9 @@ struct Snapshot {
 // What was proven about the reader.
 enum class Viewer : std::uint8_t {
   anybody,
-  voter,    // showed a voter token of this poll
-  auditor,  // sees exact counts at any time; the log tells of each look
+  voter,      // showed a voter token of this poll
+  certifier,  // sees what everybody will see of the final result, as soon as it is final
+  auditor,    // sees exact counts at any time; the log tells of each look
 };
 
 // The counts may not be seen by this viewer now; `until` says when they may.

@@ -91,9 +91,10 @@ std::vector<std::uint32_t> close_groups(const std::vector<Row>& rest,
   for (std::uint32_t cell = 0; cell < rest.size(); ++cell) {
     add(group, rest[cell]);
     holds_batch = holds_batch || has_held[cell];
-    if (!holds_batch && !may_come_out(group, shape, poll) &&
-        kFaultVariant != FaultVariant::steps_last_batch_alone)
-      continue;
+    const bool is_fault = kFaultVariant == FaultVariant::steps_last_batch_alone ||
+                          (kFaultVariant == FaultVariant::steps_other_of_parent &&
+                           cell + 1 < rest.size() && may_come_out(rest[cell + 1], shape, poll));
+    if (!holds_batch && !may_come_out(group, shape, poll) && !is_fault) continue;
     ends.push_back(cell + 1);
     group.assign(shape.width(), 0);
     holds_batch = false;

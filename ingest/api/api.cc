@@ -35,6 +35,7 @@ std::optional<BodyRule> body_rule(RouteId route) {
     case RouteId::post_batch:
       return BodyRule{"application/x-ndjson", limits::kBatchBodyBytes, true};
     case RouteId::create_poll:
+    case RouteId::edit_poll:
     case RouteId::change_poll:
       return BodyRule{"application/json", limits::kPollBodyBytes, false};
     case RouteId::put_territories:
@@ -55,6 +56,8 @@ bool is_browser(const http::RequestHead& head) {
   return !head.path.starts_with("/v1/") && head.accept.find("text/html") != std::string_view::npos;
 }
 
+bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
+
 http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
 
 }  // namespace
@@ -64,6 +67,9 @@ Api::Api(App& app, http::Worker& worker)
       results_(local_),
       ballots_(local_, results_),
       polls_(local_),
+      certificates_(local_),
+      life_(local_, certificates_),
+      streams_(local_),
       territories_(local_),
       pages_(local_) {}
 
@@ -81,6 +87,7 @@ Admission Api::head(const http::RequestHead& head) {
   }
   if (auto refused = refuse(*found.route, head))
     return Admission::refuse(tag(*found.route), std::move(*refused));
+  if (is_stream(*found.route)) return Admission::accept_stream(tag(*found.route));
   const auto rule = body_rule(*found.route);
   return Admission::accept(tag(*found.route), rule ? rule->limit_bytes : 0);
 }
@@ -138,15 +145,23 @@ void Api::handle(const http::Request& request, http::Responder responder) {
     case RouteId::post_batch:
       return ballots_.post_batch(request, responder);
     case RouteId::get_receipt:
-      return results_.receipt(parameter[0], parameter[1], responder);
+      return results_.receipt(request, parameter[0], parameter[1], responder);
     case RouteId::list_polls:
       return polls_.list(request, responder);
     case RouteId::create_poll:
-      return polls_.create(request, responder);
+      return life_.create(request, responder);
     case RouteId::show_poll:
-      return polls_.show(parameter[0], responder);
+      return polls_.show(request, parameter[0], responder);
+    case RouteId::edit_poll:
+      return life_.edit(request, parameter[0], responder);
     case RouteId::change_poll:
-      return polls_.transition(request, parameter[0], responder);
+      return life_.transition(request, parameter[0], responder);
+    case RouteId::history:
+      return polls_.history(request, parameter[0], responder);
+    case RouteId::certificate:
+      return certificates_.show(request, parameter[0], responder);
+    case RouteId::certified_results:
+      return certificates_.document(request, parameter[0], responder);
     case RouteId::results:
       return results_.results(request, parameter[0],
                               request.head.accept.starts_with("text/csv") ? Results::Format::csv
@@ -158,6 +173,10 @@ void Api::handle(const http::Request& request, http::Responder responder) {
       return results_.results(request, parameter[0], Results::Format::csv, responder);
     case RouteId::turnout:
       return results_.results(request, parameter[0], Results::Format::turnout, responder);
+    case RouteId::stream:
+      return streams_.of_poll(request, parameter[0], responder);
+    case RouteId::stream_polls:
+      return streams_.of_polls(request, responder);
     case RouteId::get_territories:
       return territories_.get(request, responder);
     case RouteId::put_territories:

@@ -6,9 +6,12 @@
 
 #include "ingest/api/app.h"
 #include "ingest/api/ballots.h"
+#include "ingest/api/certificates.h"
+#include "ingest/api/life.h"
 #include "ingest/api/polls.h"
 #include "ingest/api/results.h"
 #include "ingest/api/routes.h"
+#include "ingest/api/streams.h"
 #include "ingest/api/territories.h"
 #include "ingest/web/pages.h"
 
@@ -24,6 +27,7 @@ class Api final : public http::Handler {
   http::Admission head(const http::RequestHead& head) override;
   void handle(const http::Request& request, http::Responder responder) override;
   http::Response on_deadline(http::Route route) override;
+  void reader_gone(const http::Reader& reader) override { streams_.reader_gone(reader); }
 
  private:
   std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head);
@@ -34,6 +38,9 @@ class Api final : public http::Handler {
   Results results_;
   Ballots ballots_;
   Polls polls_;
+  Certificates certificates_;
+  Life life_;
+  Streams streams_;
   Territories territories_;
   web::Pages pages_;
 };

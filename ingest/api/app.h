@@ -22,12 +22,18 @@
 
 namespace veche::api {
 
+class Live;
+
 // Shared by all HTTP threads. The node outlives every request.
 class App {
  public:
-  App(node::Node& engine, auth::VoterSecret secret, std::shared_ptr<const auth::KeySet> keys,
-      Metrics& counted)
-      : node(engine), voter_secret(std::move(secret)), metrics(counted), keys_(std::move(keys)) {}
+  App(node::Node& engine, Live& streamed, auth::VoterSecret secret,
+      std::shared_ptr<const auth::KeySet> keys, Metrics& counted)
+      : node(engine),
+        live(streamed),
+        voter_secret(std::move(secret)),
+        metrics(counted),
+        keys_(std::move(keys)) {}
 
   // Tokens are checked with the new keys from the next request on.
   void replace_keys(std::shared_ptr<const auth::KeySet> keys) {
@@ -46,6 +52,7 @@ class App {
   bool has_test_data() const { return has_test_data_; }
 
   node::Node& node;
+  Live& live;
   const auth::VoterSecret voter_secret;
   Metrics& metrics;
 

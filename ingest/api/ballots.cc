@@ -9,6 +9,7 @@
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "engine/model/record.h"
+#include "ingest/api/visible.h"
 #include "ingest/auth/base64url.h"
 #include "ingest/auth/digest.h"
 #include "ingest/http/problem.h"
@@ -95,7 +96,7 @@ void Ballots::cast_single(Cast cast, std::string_view body, http::Responder resp
 Ballots::Decision Ballots::decide(const Cast& cast, const model::NamedAnswers& answers,
                                   bool behind_barrier) {
   Decision decision;
-  const auto poll = local_.directory().find(cast.poll);
+  const auto poll = public_poll(local_, cast.poll);
   const bool never_opened = !poll || poll->phase == PollPhase::scheduled ||
                             (poll->phase == PollPhase::cancelled && !poll->was_open);
   if (never_opened) {
@@ -305,7 +306,7 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
   if (!gateway.polls.empty() &&
       std::find(gateway.polls.begin(), gateway.polls.end(), *poll) == gateway.polls.end())
     return no(403, "poll-mismatch", "The gateway's key is not for this poll.");
-  const auto entry = local_.directory().find(*poll);
+  const auto entry = public_poll(local_, *poll);
   const bool within =
       gateway.territories.empty() || !entry ||
       std::any_of(gateway.territories.begin(), gateway.territories.end(),

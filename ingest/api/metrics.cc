@@ -31,6 +31,11 @@ prometheus::Gauge& add_gauge(prometheus::Registry& registry, const char* name, c
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
 
+prometheus::Counter& add_counter(prometheus::Registry& registry, const char* name,
+                                 const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
 using Bounds = prometheus::Histogram::BucketBoundaries;
 
 prometheus::Histogram& add_seconds(prometheus::Registry& registry, const char* name,
@@ -93,6 +98,30 @@ struct KafkaLogFamilies {
   }
 };
 
+struct StreamFamilies {
+  prometheus::Family<prometheus::Gauge>& readers;
+  prometheus::Counter& events;
+  prometheus::Counter& replaced;
+  prometheus::Counter& slow;
+  prometheus::Histogram& encode_seconds;
+
+  explicit StreamFamilies(prometheus::Registry& registry)
+      : readers(prometheus::BuildGauge()
+                    .Name("veche_stream_readers")
+                    .Help("Readers of live streams of each HTTP thread")
+                    .Register(registry)),
+        events(add_counter(registry, "veche_stream_events_total",
+                           "Events written, once for each reader")),
+        replaced(add_counter(registry, "veche_stream_replaced_total",
+                             "Events that a newer one replaced before they were written")),
+        slow(add_counter(registry, "veche_stream_slow_readers_total",
+                         "Readers dropped because they took nothing")),
+        encode_seconds(add_seconds(
+            registry, "veche_stream_encode_seconds",
+            "From the tallies of a poll to its events handed over",
+            {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1})) {}
+};
+
 double seconds_of(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -121,11 +150,13 @@ struct Metrics::Families {
   prometheus::Gauge* invalid = nullptr;
   prometheus::Gauge* duplicates = nullptr;
   prometheus::Counter* process_cpu = nullptr;
+  std::optional<StreamFamilies> streams;
   std::optional<EmbeddedLogFamilies> embedded;  // one of the two
   std::optional<KafkaLogFamilies> kafka;
   std::shared_ptr<spdlog::logger> access_log;
 
   explicit Families(LogKind log) {
+    streams.emplace(registry);
     if (log == LogKind::kafka)
       kafka.emplace(registry);
     else
@@ -200,6 +231,10 @@ void Metrics::log_round_trip(std::chrono::nanoseconds waited) {
   families_->kafka->round_trip_seconds.Observe(seconds_of(waited));
 }
 
+void Metrics::live_encoded(std::chrono::nanoseconds took) {
+  families_->streams->encode_seconds.Observe(seconds_of(took));
+}
+
 bool Metrics::log_requests_to(const std::string& file) {
   spdlog::init_thread_pool(limits::kAccessLogQueue, 1);
   std::shared_ptr<spdlog::sinks::sink> sink;
@@ -236,6 +271,17 @@ void Metrics::request_done(const http::RequestDone& done) {
 void Metrics::connections(std::size_t worker, std::size_t open) {
   families_->open_connections->Add({{"thread", std::to_string(worker)}})
       .Set(static_cast<double>(open));
+}
+
+void Metrics::readers(std::size_t worker, std::size_t open) {
+  families_->streams->readers.Add({{"thread", std::to_string(worker)}})
+      .Set(static_cast<double>(open));
+}
+
+void Metrics::streamed(const http::StreamCounts& more) {
+  families_->streams->events.Increment(static_cast<double>(more.events));
+  families_->streams->replaced.Increment(static_cast<double>(more.replaced));
+  families_->streams->slow.Increment(static_cast<double>(more.slow));
 }
 
 std::string Metrics::text(const EngineFacts& facts) {

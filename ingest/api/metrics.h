@@ -76,11 +76,14 @@ class Metrics final : public http::Observer {
   void log_synced(std::chrono::nanoseconds took);
   void log_acknowledged(std::chrono::nanoseconds waited);
   void log_round_trip(std::chrono::nanoseconds waited);
+  void live_encoded(std::chrono::nanoseconds took);
   // One JSON line a request goes to this file from now on; "-" is stderr.
   bool log_requests_to(const std::string& file);
 
   void request_done(const http::RequestDone& done) override;
   void connections(std::size_t worker, std::size_t open) override;
+  void readers(std::size_t worker, std::size_t open) override;
+  void streamed(const http::StreamCounts& more) override;
 
   std::string text(const EngineFacts& facts);
   Load load(bool ready);

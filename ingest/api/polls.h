@@ -1,12 +1,9 @@
-// Polls: reading for everybody, and their life for staff.
+// Polls as they are read: one, many, and what became of one. Drafts are shown to staff alone.
 #pragma once
 
-#include <memory>
-#include <string>
 #include <string_view>
 
 #include "ingest/api/app.h"
-#include "ingest/api/staff.h"
 
 namespace veche::api {
 
@@ -15,17 +12,14 @@ class Polls {
   explicit Polls(Local& local) : local_(local) {}
 
   void list(const http::Request& request, http::Responder responder);
-  void show(std::string_view poll, http::Responder responder);
-  void create(const http::Request& request, http::Responder responder);
-  // {"action": "open" | "close" | "cancel", "reason": "..."}
-  void transition(const http::Request& request, std::string_view poll, http::Responder responder);
+  void show(const http::Request& request, std::string_view poll, http::Responder responder);
+  void history(const http::Request& request, std::string_view poll, http::Responder responder);
 
  private:
-  void change(node::PollChangeRequest request, http::Responder responder);
-  void answer(const node::PollChangeRequest& request, const node::ChangeResult& result,
-              http::Responder responder);
-
   Local& local_;
 };
+
+// The poll as it is now. Of a draft the ETag is what If-Match asks for when it is edited.
+http::Response poll_response(std::uint16_t status, const model::PollEntry& poll);
 
 }  // namespace veche::api

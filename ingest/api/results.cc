@@ -7,29 +7,12 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/view.h"
+#include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
 
 namespace veche::api {
 namespace {
-
-// nullopt: a parameter is not well formed.
-std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
-  wire::TerritoryFilter filter;
-  if (const auto by = head.query("by")) {
-    if (*by != "territory") return std::nullopt;
-    filter.by_territory = true;
-  }
-  if (const auto text = head.query("level")) {
-    filter.level = model::parse_number<std::uint8_t>(*text);
-    if (!filter.level) return std::nullopt;
-  }
-  if (const auto text = head.query("parent")) {
-    filter.parent = model::TerritoryCode::parse(*text);
-    if (!filter.parent) return std::nullopt;
-  }
-  const bool narrowed = filter.level || filter.parent;
-  return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
-}
 
 // Whole hours, or days: "1h" .. "24h", "1d" .. "31d".
 std::optional<std::uint32_t> read_step(std::string_view text) {
@@ -49,25 +32,40 @@ bool holds(std::string_view if_none_match, std::string_view etag) {
 
 void Results::results(const http::Request& request, std::string_view poll, Format format,
                       http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local_.directory().find(*id) : nullptr;
-  if (!entry) return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
   std::string fault;
   auto view = read_view(request.head, format, fault);
   if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
-  const auto token = bearer(request.head.authorization);
-  const bool token_matters =
-      entry->definition->visibility == model::Visibility::after_vote && !token.empty();
-  if (token_matters) {
-    const auto claims = local_.verifier().verify_vote(token, now_seconds());
-    if (!claims) return responder.send(refusal(claims.error()));
-    if (claims->poll == *id) view->viewer = publish::Viewer::voter;
-  }
   Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
                     std::string(request.head.if_none_match)};
+  if (view->viewer == publish::Viewer::auditor)
+    return audit(request, responder, entry, std::move(question));
+  const auto viewer = viewer_of(local_, *entry, request.head.authorization);
+  if (!viewer) return responder.send(refusal(viewer.error()));
+  question.view.viewer = *viewer;
   if (const auto version = request.head.query("version"))
     return answer_version(entry, *version, question);
   ask(entry, std::move(question));
+}
+
+// The log tells of a look at exact counts before anybody has had it.
+void Results::audit(const http::Request& request, const http::Responder& responder,
+                    const std::shared_ptr<const model::PollEntry>& poll, Question question) {
+  const auto member = require_role(local_, request, auth::Role::kAuditor, responder);
+  if (!member) return;
+  if (!holds_for(*member, poll->definition->targets, *poll->tree))
+    return responder.send(not_held());
+  local_.app.node.audit(
+      poll->definition->id, member->by,
+      [this, &worker = local_.worker, poll,
+       question = std::move(question)](const node::ChangeResult& result) {
+        worker.post([this, poll, question, outcome = result.outcome] {
+          if (outcome == node::ChangeOutcome::done) return ask(poll, question);
+          question.take(http::unavailable(
+              "audit-not-recorded", "The log did not take the record of this look: ask again."));
+        });
+      });
 }
 
 void Results::for_voter(const model::PollId& poll, Taker take) {
@@ -106,7 +104,12 @@ std::optional<Results::View> Results::read_view(const http::RequestHead& head, F
   if (const auto filter = read_filter(head))
     view.filter = *filter;
   else
-    fault = "by is territory; level and parent narrow by=territory";
+    fault = kFilterRule;
+  if (const auto exact = head.query("view")) {
+    if (*exact != "exact") fault = "view is exact, or left out";
+    if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";
+    view.viewer = publish::Viewer::auditor;
+  }
   if (const auto lang = head.query("lang")) {
     if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
     view.csv.titles = *lang == "en" ? wire::Language::en : wire::Language::ru;
@@ -163,8 +166,10 @@ http::Response Results::response_of(const publish::Published& published, const V
                                 snapshot.poll->definition->id.view(), snapshot.version));
       form = view.csv.for_excel ? "excel" : "csv";
   }
-  response.with(http::Header::etag, fmt::format("W/\"{}-{}\"", snapshot.version, form));
-  response.with(http::Header::cache_control, "no-cache");
+  const bool exact = view.viewer == publish::Viewer::auditor;
+  response.with(http::Header::etag,
+                fmt::format("W/\"{}-{}{}\"", snapshot.version, form, exact ? "-exact" : ""));
+  response.with(http::Header::cache_control, exact ? "no-store" : "no-cache");
   response.with(http::Header::vary, "Accept");
   return response;
 }
@@ -184,15 +189,16 @@ void Results::answer(const Question& question, const http::Response& made) {
 
 // A receipt proves itself: only a node with the poll's secret could make it. What is left to see is
 // that this node has applied the record that it names.
-void Results::receipt(std::string_view poll, std::string_view receipt, http::Responder responder) {
-  const auto id = model::PollId::parse(poll);
-  if (!id || !local_.directory().find(*id))
-    return responder.send(refusal(model::Outcome::unknown_poll, wire::Language::en));
-  const auto answer = [responder, poll = id->str()](bool recorded) {
+void Results::receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+                      http::Responder responder) {
+  const auto entry = visible_poll(local_, request.head, poll);
+  if (!entry) return responder.send(unknown_poll());
+  const auto& id = entry->definition->id;
+  const auto answer = [responder, poll = id.str()](bool recorded) {
     responder.send(
         json_response(200, fmt::format(R"({{"poll":"{}","recorded":{}}})", poll, recorded)));
   };
-  const auto opened = local_.secret_of(*id).open_receipt(receipt);
+  const auto opened = local_.secret_of(id).open_receipt(receipt);
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
   local_.app.node.when_applied(
       opened->first, opened->second.plus(1),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ class Results {
   // The whole poll's results as one who has voted may see them; for the answer to his ballot.
   using Taker = std::function<void(http::Response&&)>;
   void for_voter(const model::PollId& poll, Taker take);
-  void receipt(std::string_view poll, std::string_view receipt, http::Responder responder);
+  void receipt(const http::Request& request, std::string_view poll, std::string_view receipt,
+               http::Responder responder);
 
  private:
   // What is asked for: equal views of one gathering have equal answers.
@@ -46,6 +48,8 @@ class Results {
     std::string if_none_match;
   };
 
+  void audit(const http::Request& request, const http::Responder& responder,
+             const std::shared_ptr<const model::PollEntry>& poll, Question question);
   void ask(const std::shared_ptr<const model::PollEntry>& poll, Question question);
   void answer_version(const std::shared_ptr<const model::PollEntry>& poll, std::string_view version,
                       const Question& question);

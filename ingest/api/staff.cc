@@ -42,6 +42,10 @@ std::optional<StaffMember> require_role(Local& local, const http::Request& reque
   return claims ? require_role(*std::move(claims), role, responder) : std::nullopt;
 }
 
+http::Response not_held() {
+  return http::problem(403, "role-missing", "The role does not hold for all targets.");
+}
+
 bool holds_for(const StaffMember& member, const std::vector<model::Target>& targets,
                const model::TerritoryTree& tree) {
   const auto& held = member.claims.territories;

@@ -30,4 +30,6 @@ std::optional<StaffMember> require_role(Local& local, const http::Request& reque
 bool holds_for(const StaffMember& member, const std::vector<model::Target>& targets,
                const model::TerritoryTree& tree);
 
+http::Response not_held();  // the member's territories do not hold all targets
+
 }  // namespace veche::api

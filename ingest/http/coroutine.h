@@ -121,6 +121,14 @@ struct WriteAll : Operation {
   }
 };
 
+// Until the socket can be read from, or written to, without a buffer that waits with it.
+struct Ready : Operation {
+  Socket& socket;
+  Socket::wait_type what;
+  Ready(Socket& of, Socket::wait_type wanted) : socket(of), what(wanted) {}
+  void await_suspend(std::coroutine_handle<> handle) { socket.async_wait(what, resume(handle)); }
+};
+
 struct Connect : Operation {
   Socket& socket;
   Tcp::endpoint endpoint;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "ingest/http/request.h"
@@ -17,6 +18,33 @@
 namespace veche::http {
 
 class Worker;
+
+// The bytes of an event, or of several; shared by all readers that are sent it.
+using Frame = std::shared_ptr<const std::string>;
+
+// The right to send events to one reader of a stream, for as long as it is there. A small value;
+// all of it belongs to the worker's thread. What is offered to a reader that has gone is dropped.
+class Reader {
+ public:
+  Reader(Worker& worker, std::uint32_t number, std::uint32_t life)
+      : worker_(&worker), number_(number), life_(life) {}
+
+  // The frame goes out soon, after those in lower slots that wait as well. One that still waits in
+  // its slot is replaced, so a slot is for what only its newest state is wanted of.
+  void offer(std::uint16_t slot, Frame frame) const;
+
+  // Names it among the readers that its worker ever had, until 2^32 have come.
+  std::uint64_t key() const { return std::uint64_t{life_} << 32 | number_; }
+  std::uint32_t number() const { return number_; }
+
+ private:
+  Worker* worker_;
+  std::uint32_t number_;
+  std::uint32_t life_;
+};
+
+// Slots of a reader that a handler may use: 0 to this, without it.
+inline constexpr std::uint16_t kReaderSlots = 0x8000;
 
 // The right to answer one request, once, at any time. A small value: copy it into whatever comes
 // back with the outcome. An answer that comes second, after the handler deadline, or after the
@@ -32,6 +60,11 @@ class Responder {
   // On the worker's thread only. May be called inside Handler::handle; never calls the handler.
   void send(Response&& response) const;
 
+  // Instead of send: begins an answer without end, and makes the client its reader. None: there is
+  // nobody to send events to, as the request was a HEAD or its connection has died. Only for a
+  // request that was accepted as a stream, and while the worker has room for a reader.
+  std::optional<Reader> stream() const;
+
  private:
   Worker* worker_;
   std::uint32_t connection_;
@@ -45,6 +78,13 @@ class Admission {
   static Admission accept(Route route, std::size_t body_limit_bytes) {
     return Admission(route, body_limit_bytes, std::nullopt);
   }
+  // A request without a body that may be answered with Responder::stream. None behind it is taken
+  // before it is answered.
+  static Admission accept_stream(Route route) {
+    Admission admission(route, 0, std::nullopt);
+    admission.may_stream_ = true;
+    return admission;
+  }
   static Admission refuse(Route route, Response response) {
     return Admission(route, 0, std::move(response));
   }
@@ -52,6 +92,7 @@ class Admission {
   Route route() const { return route_; }
   std::size_t body_limit_bytes() const { return body_limit_bytes_; }
   std::optional<Response>& refusal() { return refusal_; }
+  bool may_stream() const { return may_stream_; }
 
  private:
   Admission(Route route, std::size_t limit, std::optional<Response> refusal)
@@ -60,6 +101,7 @@ class Admission {
   Route route_;
   std::size_t body_limit_bytes_;
   std::optional<Response> refusal_;
+  bool may_stream_ = false;
 };
 
 class Handler {
@@ -76,6 +118,9 @@ class Handler {
 
   // The answer for a request that got none by the handler deadline.
   virtual Response on_deadline(Route route) = 0;
+
+  // Called once for each reader that stream() gave, when it has gone, for whatever reason.
+  virtual void reader_gone(const Reader&) {}
 };
 
 // Makes the handler of one worker; called on the thread that starts the server.
@@ -92,12 +137,22 @@ struct RequestDone {
   std::size_t answer_bytes = 0;  // with headers
 };
 
+// What became of events since the last count.
+struct StreamCounts {
+  std::uint64_t events = 0;    // written, counted once for each reader
+  std::uint64_t replaced = 0;  // newer ones came before they were written
+  std::uint64_t slow = 0;      // readers dropped because they took nothing
+  friend bool operator==(const StreamCounts&, const StreamCounts&) = default;
+};
+
 // Called on worker threads, several at once; must not block.
 class Observer {
  public:
   virtual ~Observer() = default;
   virtual void request_done(const RequestDone& done) = 0;
   virtual void connections(std::size_t worker, std::size_t open) = 0;
+  virtual void readers(std::size_t, std::size_t) {}  // worker, open
+  virtual void streamed(const StreamCounts&) {}
 };
 
 }  // namespace veche::http

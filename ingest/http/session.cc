@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ingest/http/event_stream.h"
 #include "ingest/http/problem.h"
 #include "ingest/http/worker.h"
 
@@ -46,14 +47,22 @@ Task Session::run() {
       enter(Phase::write);
       const IoResult written = co_await WriteAll(socket_, out_);
       forget_output();
+      if (reader_) hand_over_stream(!written.error);
       is_finished_ =
           written.error || is_closing_ || (worker_.is_draining() && reading_phase() == Phase::idle);
     }
   }
-  if (has_unread_) co_await linger();
+  if (has_unread_ && !reader_) co_await linger();
   boost::system::error_code ignored;
   socket_.close(ignored);
   worker_.session_ended(connection_);
+}
+
+void Session::hand_over_stream(bool has_header) {
+  auto* const stream = worker_.find(*reader_);
+  if (!has_header) return stream->abandon();
+  stream->start(std::move(socket_));
+  if (worker_.is_draining()) stream->drain();
 }
 
 // Closing a socket with unread bytes makes the kernel reset the connection, and the client may
@@ -121,7 +130,8 @@ void Session::received(const IoResult& result) {
 
 // Hands over what is buffered, as far as memory for the answers is bounded.
 void Session::take_requests() {
-  while (!is_closing_ && exchanges_.size() < limits::kPipelineDepth &&
+  while (!is_closing_ && (exchanges_.empty() || !may_stream_) &&
+         exchanges_.size() < limits::kPipelineDepth &&
          answer_bytes_ < limits::kPipelineAnswerBytes && take_one()) {
   }
 }
@@ -132,7 +142,7 @@ bool Session::take_one() {
     while (input_.starts_with("\r\n")) input_.remove_prefix(2);  // some clients end a body so
     if (input_.empty()) return false;
     parser_.emplace(memory_);
-    is_refused_ = has_continued_ = false;
+    is_refused_ = has_continued_ = may_stream_ = false;
     route_ = kNoRoute;
   }
   if (!parser_->is_header_done() && !take_header()) return false;
@@ -163,6 +173,7 @@ bool Session::take_header() {
     refuse(std::move(*refusal));
   }
   parser_->limit_body(admission.body_limit_bytes());
+  may_stream_ = admission.may_stream();
   return true;
 }
 
@@ -227,7 +238,25 @@ void Session::answer(std::uint32_t ticket, Response&& response) {
   answer_bytes_ += response.body.size();
   exchanges_[position].response = std::move(response);
   exchanges_[position].is_answered = true;
+  answered_one();
+}
+
+void Session::answered_one() {
   if (--unanswered_ == 0 && waiter_) worker_.resume_soon(*this);
+}
+
+// What is behind it on the connection is never read.
+std::optional<Reader> Session::stream(std::uint32_t ticket) {
+  const std::uint32_t position = ticket - first_ticket_;
+  if (position >= exchanges_.size() || exchanges_[position].is_answered) return std::nullopt;
+  Exchange& exchange = exchanges_[position];
+  exchange.is_answered = exchange.is_stream = is_closing_ = true;
+  if (exchange.method == Method::head)
+    has_unread_ = true;
+  else
+    reader_ = worker_.open_stream();
+  answered_one();
+  return reader_;
 }
 
 void Session::append_answers() {
@@ -236,11 +265,14 @@ void Session::append_answers() {
   for (const Exchange& exchange : exchanges_) {
     const bool closes = is_closing_ && &exchange == &exchanges_.back();
     const std::size_t before = out_.size();
-    append_response(exchange.response,
-                    {.head_only = exchange.method == Method::head,
-                     .close = closes,
-                     .keep_alive_1_0 = exchange.is_http_1_0},
-                    out_);
+    if (exchange.is_stream)
+      out_.append(kStreamHeader).append(reader_ ? kStreamBegin : std::string_view());
+    else
+      append_response(exchange.response,
+                      {.head_only = exchange.method == Method::head,
+                       .close = closes,
+                       .keep_alive_1_0 = exchange.is_http_1_0},
+                      out_);
     if (Observer* const observer = worker_.options().observer)
       observer->request_done({worker_.index(), exchange.route, exchange.method,
                               exchange.response.status, duration, exchange.body_bytes,

@@ -31,6 +31,8 @@ class Session {
 
   // Drops an answer to a request that is not waiting for one.
   void answer(std::uint32_t ticket, Response&& response);
+  // Begins an answer without end, if a request waits for one and can have it.
+  std::optional<Reader> stream(std::uint32_t ticket);
   void resume() { std::exchange(waiter_, nullptr).resume(); }
 
   void sweep(Clock::time_point now);  // ends a phase whose deadline has passed
@@ -48,6 +50,7 @@ class Session {
     Route route = kNoRoute;
     bool is_answered = false;
     bool is_http_1_0 = false;
+    bool is_stream = false;
     std::size_t body_bytes = 0;
   };
 
@@ -60,6 +63,7 @@ class Session {
 
   Task run();
   Task linger();
+  void hand_over_stream(bool has_header);
   void enter(Phase phase);
   Phase reading_phase() const;
   boost::asio::mutable_buffer space();
@@ -72,6 +76,7 @@ class Session {
   bool refuse_unfinished(RequestParser::Progress progress, std::uint16_t too_large_status,
                          std::string_view too_large);
   void dispatch();
+  void answered_one();
   Exchange& add_exchange();
   void refuse(Response response);
   void refuse_and_close(Response response);
@@ -98,12 +103,14 @@ class Session {
   Route route_ = kNoRoute;               // of that request
   bool is_refused_ = false;              // that request is answered, its body is skipped
   bool has_continued_ = false;           // "100 Continue" was sent for that request
+  bool may_stream_ = false;              // that request, or the last one of exchanges_
 
   std::vector<Exchange> exchanges_;  // taken and not yet written, in order
   std::uint32_t first_ticket_ = 0;   // of exchanges_.front(); the others follow without a gap
   std::size_t unanswered_ = 0;
   std::size_t answer_bytes_ = 0;
   Clock::time_point taken_at_;
+  std::optional<Reader> reader_;  // takes the connection over once its header is written
   std::coroutine_handle<> waiter_;
   std::string out_;
   Task task_;

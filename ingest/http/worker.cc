@@ -2,6 +2,7 @@
 
 #include "engine/model/assert.h"
 #include "engine/model/thread_name.h"
+#include "ingest/http/event_stream.h"
 #include "ingest/http/problem.h"
 #include "ingest/http/session.h"
 
@@ -9,6 +10,14 @@ namespace veche::http {
 
 void Responder::send(Response&& response) const {
   worker_->answer(connection_, ticket_, std::move(response));
+}
+
+std::optional<Reader> Responder::stream() const {
+  return worker_->add_reader(connection_, ticket_);
+}
+
+void Reader::offer(std::uint16_t slot, Frame frame) const {
+  if (auto* const stream = worker_->find(*this)) stream->offer(slot, std::move(frame));
 }
 
 // The hint 1 tells asio that one thread runs the context; others may still post to it.
@@ -97,6 +106,9 @@ Task Worker::sweep() {
     const Clock::time_point now = Clock::now();
     for (const auto& session : sessions_)
       if (session) session->sweep(now);
+    for (const auto& stream : streams_)
+      if (stream) stream->sweep(now);
+    report_streams();
   }
 }
 
@@ -105,6 +117,8 @@ std::future<void> Worker::drain() {
     is_draining_ = true;
     for (const auto& session : sessions_)
       if (session) session->drain();
+    for (const auto& stream : streams_)
+      if (stream) stream->drain();
     finish_if_drained();
   });
   return drained_.get_future();
@@ -114,11 +128,74 @@ void Worker::reset_all() {
   post([this] {
     for (const auto& session : sessions_)
       if (session) session->reset();
+    for (const auto& stream : streams_)
+      if (stream) stream->reset();
   });
 }
 
+// --- Streams -------------------------------------------------------------------------------------
+
+std::optional<Reader> Worker::add_reader(std::uint32_t connection, std::uint32_t ticket) {
+  VECHE_ASSERT(context_.get_executor().running_in_this_thread() && has_room_for_reader(),
+               "a stream begins on its worker's thread, which has room for it");
+  return sessions_[connection] ? sessions_[connection]->stream(ticket) : std::nullopt;
+}
+
+Reader Worker::open_stream() {
+  if (free_streams_.empty()) {
+    free_streams_.push_back(static_cast<std::uint32_t>(streams_.size()));
+    streams_.emplace_back();
+  }
+  const Reader reader(*this, free_streams_.back(), next_life_++);
+  free_streams_.pop_back();
+  streams_[reader.number()] = std::make_unique<EventStream>(*this, reader);
+  ++readers_;
+  if (options_.observer != nullptr) options_.observer->readers(index_, readers_);
+  return reader;
+}
+
+EventStream* Worker::find(const Reader& reader) const {
+  auto* const stream = streams_[reader.number()].get();
+  return stream && stream->reader().key() == reader.key() ? stream : nullptr;
+}
+
+// Thousands have the same news at once: others of the thread get their turn in between.
+void Worker::write_soon(const Reader& reader) {
+  if (ready_streams_.empty()) post([this] { write_ready_streams(); });
+  ready_streams_.push_back(reader);
+}
+
+void Worker::write_ready_streams() {
+  for (std::size_t i = 0; i < limits::kStreamsWrittenAtOnce && !ready_streams_.empty(); ++i) {
+    auto* const stream = find(ready_streams_.front());
+    ready_streams_.pop_front();
+    if (stream) stream->resume();
+  }
+  if (!ready_streams_.empty()) post([this] { write_ready_streams(); });
+}
+
+// Called by the stream's own coroutines, which must have ended before it can be destroyed.
+void Worker::stream_ended(const Reader& reader) {
+  post([this, reader] { close_stream(reader); });
+}
+
+void Worker::close_stream(const Reader& reader) {
+  streams_[reader.number()].reset();
+  free_streams_.push_back(reader.number());
+  --readers_;
+  if (options_.observer != nullptr) options_.observer->readers(index_, readers_);
+  handler_->reader_gone(reader);
+  finish_if_drained();
+}
+
+void Worker::report_streams() {
+  if (stream_counts_ == StreamCounts{}) return;
+  if (options_.observer != nullptr) options_.observer->streamed(stream_counts_);
+  stream_counts_ = {};
+}
+
 void Worker::finish_if_drained() {
-  if (!is_draining_ || open_ + refused_ > 0 || !keeps_running_.owns_work()) return;
+  if (!is_draining_ || open_ + refused_ + readers_ > 0 || !keeps_running_.owns_work()) return;
   keeps_running_.reset();
   sweep_timer_.cancel();
   drained_.set_value();

@@ -8,8 +8,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,6 +23,7 @@
 
 namespace veche::http {
 
+class EventStream;
 class Session;
 
 // How long a connection may stay in each of its phases; see the phases in session.h.
@@ -31,13 +34,16 @@ struct Deadlines {
   std::chrono::milliseconds handler = limits::kHandlerDeadline;  // Handler::on_deadline answers
   std::chrono::milliseconds write = limits::kWriteDeadline;      // reset
   std::chrono::milliseconds linger = limits::kLingerDeadline;    // reset
+  std::chrono::milliseconds stream_write = limits::kStreamWriteDeadline;  // reset
 };
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:8080";  // an address and a port; port 0 takes a free one
   std::size_t threads = 1;
   std::size_t connections_per_thread = limits::kConnectionsPerThread;
+  std::size_t readers_per_thread = limits::kReadersPerThread;  // besides the connections
   Deadlines deadlines = {};
+  std::chrono::milliseconds heartbeat_interval = limits::kHeartbeatInterval;  // of idle streams
   std::chrono::milliseconds sweep_interval = limits::kSweepInterval;
   Observer* observer = nullptr;  // may be null; outlives the server
 };
@@ -56,6 +62,9 @@ class Worker {
   void post(F&& f) {
     boost::asio::post(context_, std::forward<F>(f));
   }
+
+  // Whether Responder::stream may be called; on the worker's thread.
+  bool has_room_for_reader() const { return readers_ < options_.readers_per_thread; }
 
   // --- For the server ----------------------------------------------------------------------------
 
@@ -84,10 +93,23 @@ class Worker {
   void resume_soon(Session& session);  // once all of its requests are answered
   void session_ended(std::uint32_t connection);
 
+  // --- For streams, on the worker's thread -------------------------------------------------------
+
+  std::optional<Reader> add_reader(std::uint32_t connection, std::uint32_t ticket);
+  Reader open_stream();
+  // Null: it has ended.
+  EventStream* find(const Reader& reader) const;
+  void write_soon(const Reader& reader);
+  void stream_ended(const Reader& reader);
+  StreamCounts& stream_counts() { return stream_counts_; }
+
  private:
   void open_session(Socket socket);
   void close_session(std::uint32_t connection);
   void resume_ready();
+  void write_ready_streams();
+  void close_stream(const Reader& reader);
+  void report_streams();
   Task sweep();
   void finish_if_drained();
   void report_connections() const;
@@ -104,6 +126,13 @@ class Worker {
   std::size_t refused_ = 0;                         // sessions that say "overloaded"
   std::vector<Session*> ready_;                     // to be resumed; resume_ready is on its way
   std::uint32_t next_ticket_ = 0;
+
+  std::vector<std::unique_ptr<EventStream>> streams_;  // by reader number; null: free
+  std::vector<std::uint32_t> free_streams_;
+  std::size_t readers_ = 0;
+  std::uint32_t next_life_ = 0;
+  std::deque<Reader> ready_streams_;  // write_ready_streams is on its way
+  StreamCounts stream_counts_;
 
   bool is_draining_ = false;
   std::promise<void> drained_;

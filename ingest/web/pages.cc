@@ -7,6 +7,7 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/visible.h"
 #include "ingest/web/poll_page.h"
 
 namespace veche::web {
@@ -85,8 +86,8 @@ void Pages::territory(const http::Request& request, std::string_view poll,
 
 void Pages::ask(std::string_view poll, View view, http::Responder responder) {
   const auto id = model::PollId::parse(poll);
-  const auto entry = id ? local_.directory().find(*id) : nullptr;
-  if (!entry || !is_public(*entry)) return responder.send(error_page(404, view.reader));
+  const auto entry = id ? api::public_poll(local_, *id) : nullptr;
+  if (!entry) return responder.send(error_page(404, view.reader));
   if (!publish::needs_tallies(*entry, publish::Viewer::anybody))
     return answer_all({.poll = entry, .partials = {}}, {{responder, std::move(view)}});
   if (gatherer_.is_full()) return responder.send(error_page(503, view.reader));
@@ -100,7 +101,7 @@ void Pages::answer_all(const node::Collected& collected, const std::vector<Quest
   for (const auto& [responder, view] : questions) {
     auto found = made.find(view);
     if (found == made.end()) {
-      const PollView page{*collected.poll, published, view.territories, {}};
+      const PollView page{*collected.poll, published, view.territories};
       found = made.emplace(view, view.territory ? territory_page(page, *view.territory, view.reader)
                                                 : poll_page(page, view.reader))
                   .first;

@@ -51,7 +51,7 @@ std::vector<const PollEntry*> found_in(const model::Directory& directory,
       wanted.empty() ? std::vector<model::TerritoryCode>() : names.find(wanted);
   std::vector<const PollEntry*> found;
   for (const auto& [id, poll] : directory.polls) {
-    if (!is_public(*poll) || (view.phase && poll->phase != *view.phase)) continue;
+    if (!poll->was_approved || (view.phase && poll->phase != *view.phase)) continue;
     const auto& title = poll->definition->title;
     if (wanted.empty() || folded(title.ru).find(wanted) != std::string::npos ||
         folded(title.en).find(wanted) != std::string::npos || concerns(*poll, territories))
@@ -155,10 +155,6 @@ std::vector<model::TerritoryCode> TerritoryNames::find(const std::string& text) 
     if (found.size() == limits::kSearchTerritories) break;
   }
   return found;
-}
-
-bool is_public(const PollEntry& poll) {
-  return poll.phase != PollPhase::draft && poll.phase != PollPhase::submitted;
 }
 
 http::Response poll_list(const model::Directory& directory, const TerritoryNames& names,

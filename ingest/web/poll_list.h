@@ -30,9 +30,7 @@ class TerritoryNames {
   std::vector<std::string> folded_;  // by place
 };
 
-// Drafts are not for the public.
-bool is_public(const model::PollEntry& poll);
-
+// Without drafts, which are not for the public.
 http::Response poll_list(const model::Directory& directory, const TerritoryNames& names,
                          const PollListView& view, const Reader& reader);
 

@@ -24,6 +24,21 @@ bool was_never_open(const PollEntry& poll) {
          (poll.phase == PollPhase::cancelled && !poll.was_open);
 }
 
+std::string hexadecimal(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text;
+}
+
+// When it took its last ballot: at its time, or when somebody closed or cancelled it before.
+model::Instant end_of(const PollEntry& poll) {
+  auto end = poll.definition->closes_at;
+  for (const auto& row : poll.history->rows)
+    if (row.event == model::Event::closed || row.event == model::Event::cancelled)
+      end = std::min(end, row.at);
+  return end;
+}
+
 // From nothing on; of the hour that has not ended it is known how many came by now.
 std::vector<TurnoutPoint> turnout_of(const Snapshot& snapshot) {
   std::vector<TurnoutPoint> points;
@@ -230,8 +245,8 @@ class PageWriter {
               "</p><p><a href=\""_html, path, "\">"_html, say(Text::certificate, language_),
               "</a> <a href=\""_html, path, "/results.json\">"_html,
               say(Text::certificate_bytes, language_), "</a></p>"_html);
-    if (!view_.certificate_sha256.empty())
-      html_.add("<p class=\"hash\">SHA-256 <code>"_html, view_.certificate_sha256,
+    if (poll_.certificate)
+      html_.add("<p class=\"hash\">SHA-256 <code>"_html, hexadecimal(poll_.certificate->sha256),
                 "</code></p>"_html);
     html_.add("</div>\n"_html);
   }
@@ -349,13 +364,16 @@ Html state_time(const PollEntry& poll, Language language) {
   const auto& definition = *poll.definition;
   const bool before = poll.phase == PollPhase::scheduled;
   const bool never = poll.phase == PollPhase::cancelled && !poll.was_open;
-  const auto text = before                          ? Text::opens_at
-                    : never                         ? Text::was_to_open_at
-                    : poll.phase == PollPhase::open ? Text::closes_at
-                                                    : Text::closed_at;
+  const bool open = poll.phase == PollPhase::open;
+  const auto text = before  ? Text::opens_at
+                    : never ? Text::was_to_open_at
+                    : open  ? Text::closes_at
+                            : Text::closed_at;
+  const auto at = before || never ? definition.opens_at
+                  : open          ? definition.closes_at
+                                  : end_of(poll);
   Html html;
-  html.add("<span>"_html, say(text, language), " "_html,
-           time_element(before || never ? definition.opens_at : definition.closes_at, language),
+  html.add("<span>"_html, say(text, language), " "_html, time_element(at, language),
            "</span>"_html);
   return html;
 }

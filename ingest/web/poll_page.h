@@ -15,8 +15,7 @@ namespace veche::web {
 struct PollView {
   const model::PollEntry& poll;
   const publish::Published& published;
-  TerritoryView territories;            // without a parent
-  std::string_view certificate_sha256;  // of a certified poll, in hexadecimal
+  TerritoryView territories;  // without a parent
 };
 
 http::Response poll_page(const PollView& view, const Reader& reader);

@@ -53,7 +53,7 @@ constexpr std::array kRows{
 
     Row{Text::opens_at, "откроется", "opens"},
     Row{Text::closes_at, "до", "until"},
-    Row{Text::closed_at, "плановое окончание", "planned end"},
+    Row{Text::closed_at, "завершилось", "ended"},
     Row{Text::was_to_open_at, "должно было открыться", "was to open"},
     Row{Text::ballots_figure, "Принято бюллетеней", "Ballots counted"},
     Row{Text::of_expected, "{} от {} ожидаемых участников", "{} of {} expected voters"},

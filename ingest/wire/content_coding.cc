@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "engine/model/assert.h"
+
 namespace veche::wire {
 namespace {
 
@@ -88,6 +90,15 @@ Decoding decode(Coding coding, std::string_view body, std::size_t limit, std::st
       break;
   }
   return Decoding::broken;
+}
+
+std::string compress_zstd(std::string_view body) {
+  constexpr int kLevel = 9;  // written once, kept for ever
+  std::string out(ZSTD_compressBound(body.size()), '\0');
+  const auto size = ZSTD_compress(out.data(), out.size(), body.data(), body.size(), kLevel);
+  VECHE_ASSERT(!ZSTD_isError(size), "a buffer of the bound takes every body");
+  out.resize(size);
+  return out;
 }
 
 }  // namespace veche::wire

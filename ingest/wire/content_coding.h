@@ -1,5 +1,5 @@
 // Content-Encoding of request bodies: gzip and zstd, undone up to a limit, so that a small body
-// cannot become a large one.
+// cannot become a large one. What is kept for ever is compressed with zstd as well.
 #pragma once
 
 #include <cstddef>
@@ -15,5 +15,8 @@ enum class Decoding { done, too_large, broken };
 
 // Appends the decoded body to `out`, at most `limit` bytes of it in all.
 Decoding decode(Coding coding, std::string_view body, std::size_t limit, std::string& out);
+
+// One zstd frame that decode() undoes.
+std::string compress_zstd(std::string_view body);
 
 }  // namespace veche::wire

@@ -295,4 +295,17 @@ json::object write_poll(const model::PollEntry& poll) {
   return object;
 }
 
+json::object write_history(const model::PollEntry& poll) {
+  json::array rows;
+  for (const auto& row : poll.history->rows)
+    rows.push_back(json::object{{"event", json::string(model::name(row.event))},
+                                {"at", format_time(row.at)},
+                                {"by", row.by},
+                                {"reason", row.reason},
+                                {"version", row.version}});
+  return {{"poll", poll.definition->id.str()},
+          {"history", std::move(rows)},
+          {"audits", poll.history->audits}};
+}
+
 }  // namespace veche::wire

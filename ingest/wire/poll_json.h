@@ -26,6 +26,8 @@ Result<boost::json::value> read_document(std::string_view body);
 boost::json::object write_definition(const model::PollDefinition& poll);
 // The definition with its state.
 boost::json::object write_poll(const model::PollEntry& poll);
+// Who did what with it, when and why, in the order of the log.
+boost::json::object write_history(const model::PollEntry& poll);
 boost::json::value write_title(const model::Title& title);
 
 }  // namespace veche::wire

@@ -84,6 +84,15 @@ json::object group_json(const Snapshot& snapshot, const GroupCounts& group) {
   return object;
 }
 
+void add_territories(const Snapshot& snapshot, const TerritoryFilter& filter, json::object& to) {
+  json::array territories, groups;
+  for (const auto& territory : snapshot.territories)
+    if (wanted(territory, filter)) territories.push_back(territory_json(snapshot, territory));
+  for (const auto& group : snapshot.groups) groups.push_back(group_json(snapshot, group));
+  to["territories"] = std::move(territories);
+  to["groups"] = std::move(groups);
+}
+
 // --- CSV ---------------------------------------------------------------------------------------
 
 constexpr std::string_view kCsvHeader[] = {
@@ -229,14 +238,14 @@ std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter
   if (snapshot.not_shown) document["not_shown"] = *snapshot.not_shown;
   if (!snapshot.positions.empty()) document["positions"] = std::move(positions);
   add_counts(snapshot, snapshot.suppressed, snapshot.counts, document);
-  if (filter.by_territory) {
-    json::array territories, groups;
-    for (const auto& territory : snapshot.territories)
-      if (wanted(territory, filter)) territories.push_back(territory_json(snapshot, territory));
-    for (const auto& group : snapshot.groups) groups.push_back(group_json(snapshot, group));
-    document["territories"] = std::move(territories);
-    document["groups"] = std::move(groups);
-  }
+  if (filter.by_territory) add_territories(snapshot, filter, document);
+  return json::serialize(document);
+}
+
+std::string territories_json(const Snapshot& snapshot, const TerritoryFilter& filter) {
+  json::object document{{"poll", snapshot.poll->definition->id.str()},
+                        {"version", snapshot.version}};
+  add_territories(snapshot, filter, document);
   return json::serialize(document);
 }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "engine/model/limits.h"
 #include "tests/engine/samples.h"
 
@@ -20,18 +22,54 @@ struct Fed {
   ControlEffect apply(std::string_view record) {
     return control.apply(control.position().next, record).effect;
   }
+  const model::PollEntry& entry() { return *control.directory()->find(poll_id("poll")); }
   Control control;
 };
 
 const auto kPoll = samples::poll_of_one_question("poll");
+constexpr auto kDrafted = v1::POLL_ACTION_DRAFTED;
+constexpr auto kSubmitted = v1::POLL_ACTION_SUBMITTED;
+constexpr auto kReturned = v1::POLL_ACTION_RETURNED;
+constexpr auto kApproved = v1::POLL_ACTION_APPROVED;
 constexpr auto kOpened = v1::POLL_ACTION_OPENED;
 constexpr auto kClosed = v1::POLL_ACTION_CLOSED;
+constexpr auto kCertified = v1::POLL_ACTION_CERTIFIED;
 constexpr auto kCancelled = v1::POLL_ACTION_CANCELLED;
 
+using Records = std::vector<std::string>;
+
 std::string tree() { return Writer().tree(); }
-std::string approve(const model::PollDefinition& poll = kPoll) { return Writer().approve(poll); }
-std::string change(v1::PollAction action, std::uint32_t based_on = 1) {
-  return Writer().change("poll", action, based_on);
+std::string draft(const model::PollDefinition& poll = kPoll, std::uint32_t based_on = 0) {
+  return Writer().draft(poll, based_on);
+}
+std::string change(v1::PollAction action, std::uint32_t based_on = 1,
+                   std::string_view by = "approver boris") {
+  return Writer().change("poll", action, based_on, by);
+}
+std::string submit(std::string_view by = "moderator anna") { return change(kSubmitted, 1, by); }
+std::string certify() { return Writer().certificate_part("poll", 0, true, "bytes"); }
+
+// What brings the poll into a phase, as straight as it goes.
+Records until(PollPhase phase) {
+  Records records{tree(), draft()};
+  const std::vector<std::pair<PollPhase, std::string>> steps{
+      {PollPhase::submitted, submit()},
+      {PollPhase::scheduled, change(kApproved)},
+      {PollPhase::open, change(kOpened)},
+      {PollPhase::closed, change(kClosed)},
+      {PollPhase::certified, certify()}};
+  if (phase == PollPhase::cancelled) {
+    records.push_back(change(kCancelled));
+    return records;
+  }
+  for (const auto& [leads_to, record] : steps)
+    if (leads_to <= phase) records.push_back(record);
+  return records;
+}
+Records until(PollPhase phase, const Records& more) {
+  auto records = until(phase);
+  records.insert(records.end(), more.begin(), more.end());
+  return records;
 }
 
 model::PollDefinition poll_with(void (*change)(model::PollDefinition&)) {
@@ -64,73 +102,81 @@ constexpr auto kVoid = ControlEffect::void_change;
 constexpr auto kInvalid = ControlEffect::invalid;
 
 const std::vector<Row> kRows{
-    {"approved", {tree(), approve()}, kChanged, PollPhase::scheduled},
-    {"approved_twice", {tree(), approve(), approve()}, kVoid, PollPhase::scheduled},
-    {"approved_without_a_tree", {approve()}, kInvalid, std::nullopt},
-    {"approved_for_a_later_tree",
-     {tree(), approve(poll_with([](auto& p) { p.tree_version = 2; }))},
+    {"drafted", {tree(), draft()}, kChanged, PollPhase::draft},
+    {"drafted_twice", {tree(), draft(), draft()}, kVoid, PollPhase::draft},
+    {"drafted_without_a_tree", {draft()}, kInvalid, std::nullopt},
+    {"drafted_for_a_later_tree",
+     {tree(), draft(poll_with([](auto& p) { p.tree_version = 2; }))},
      kInvalid,
      std::nullopt},
-    {"approved_for_tree_zero",
-     {tree(), approve(poll_with([](auto& p) { p.tree_version = 0; }))},
+    {"drafted_for_tree_zero",
+     {tree(), draft(poll_with([](auto& p) { p.tree_version = 0; }))},
      kInvalid,
      std::nullopt},
-    {"approved_without_questions",
-     {tree(), approve(poll_with([](auto& p) { p.questions.clear(); }))},
+    {"drafted_without_questions",
+     {tree(), draft(poll_with([](auto& p) { p.questions.clear(); }))},
      kInvalid,
      std::nullopt},
-    {"approved_under_another_id",
+    {"drafted_under_another_id",
      {tree(),
       [] {
         v1::Record record;
-        record.ParseFromString(approve());
+        record.ParseFromString(draft());
         record.mutable_poll_change()->set_poll("another");
         return record.SerializeAsString();
       }()},
      kInvalid,
      std::nullopt},
-    {"opened", {tree(), approve(), change(kOpened)}, kChanged, PollPhase::open},
-    {"opened_twice", {tree(), approve(), change(kOpened), change(kOpened)}, kVoid, PollPhase::open},
-    {"opened_before_approved", {tree(), change(kOpened)}, kVoid, std::nullopt},
-    {"closed", {tree(), approve(), change(kOpened), change(kClosed)}, kChanged, PollPhase::closed},
-    {"closed_before_opened", {tree(), approve(), change(kClosed)}, kVoid, PollPhase::scheduled},
-    {"reopened",
-     {tree(), approve(), change(kOpened), change(kClosed), change(kOpened)},
+    {"edited_without_questions",
+     {tree(), draft(), draft(poll_with([](auto& p) { p.questions.clear(); }), 1)},
+     kInvalid,
+     PollPhase::draft},
+    {"edited_before_it_was_drafted", {tree(), draft(kPoll, 1)}, kVoid, std::nullopt},
+    {"edited_from_another_version", {tree(), draft(), draft(kPoll, 2)}, kVoid, PollPhase::draft},
+    {"submitted_in_another_version",
+     {tree(), draft(), draft(kPoll, 1), submit()},
      kVoid,
+     PollPhase::draft},
+    {"opened_before_there_is_a_poll", {tree(), change(kOpened)}, kVoid, std::nullopt},
+    {"certified_by_a_change_of_phase", until(PollPhase::closed, {change(kCertified)}), kVoid,
      PollPhase::closed},
-    {"approved_again_after_close",
-     {tree(), approve(), change(kOpened), change(kClosed), approve()},
-     kVoid,
+    {"certified_from_another_version",
+     until(PollPhase::closed, {Writer().certificate_part("poll", 0, true, "bytes", 2)}), kVoid,
      PollPhase::closed},
-    {"cancelled_before_opened",
-     {tree(), approve(), change(kCancelled)},
-     kChanged,
-     PollPhase::cancelled},
-    {"cancelled_while_open",
-     {tree(), approve(), change(kOpened), change(kCancelled)},
-     kChanged,
-     PollPhase::cancelled},
-    {"cancelled_after_close",
-     {tree(), approve(), change(kOpened), change(kClosed), change(kCancelled)},
+    {"certified_without_a_hash", until(PollPhase::closed, {[] {
+                                         v1::Record record;
+                                         record.ParseFromString(certify());
+                                         record.mutable_certificate()->set_sha256("short");
+                                         return record.SerializeAsString();
+                                       }()}),
+     kInvalid, PollPhase::closed},
+    {"approved_by_its_author", until(PollPhase::submitted, {change(kApproved, 1, "approver anna")}),
+     kVoid, PollPhase::submitted},
+    {"approved_by_the_author_of_an_earlier_version",
+     {tree(), draft(), Writer().draft(kPoll, 1, "moderator dina"),
+      change(kSubmitted, 2, "moderator dina"), change(kApproved, 2, "approver anna")},
      kVoid,
-     PollPhase::closed},
-    {"opened_after_cancelled",
-     {tree(), approve(), change(kCancelled), change(kOpened)},
+     PollPhase::submitted},
+    {"approved_by_who_submitted_it",
+     {tree(), draft(), submit("moderator boris"), change(kApproved)},
      kVoid,
-     PollPhase::cancelled},
-    {"based_on_another_version",
-     {tree(), approve(), change(kOpened, 2)},
-     kVoid,
+     PollPhase::submitted},
+    {"approved_by_who_returned_it",
+     until(PollPhase::submitted, {change(kReturned), submit(), change(kApproved)}), kChanged,
      PollPhase::scheduled},
-    {"based_on_nothing", {tree(), approve(), change(kOpened, 0)}, kVoid, PollPhase::scheduled},
-    {"unknown_action_stops",
-     {tree(), approve(), change(static_cast<v1::PollAction>(99))},
-     ControlEffect::unknown_kind,
+    {"based_on_another_version", until(PollPhase::scheduled, {change(kOpened, 2)}), kVoid,
      PollPhase::scheduled},
-    {"unspecified_action",
-     {tree(), approve(), change(v1::POLL_ACTION_UNSPECIFIED)},
-     kVoid,
+    {"based_on_nothing", until(PollPhase::scheduled, {change(kOpened, 0)}), kVoid,
      PollPhase::scheduled},
+    {"cancelled_while_open", until(PollPhase::open, {change(kCancelled)}), kChanged,
+     PollPhase::cancelled},
+    {"audited", until(PollPhase::open, {Writer().audit("poll")}), ControlEffect::poll_read,
+     PollPhase::open},
+    {"audited_where_there_is_no_poll", {tree(), Writer().audit("poll")}, kVoid, std::nullopt},
+    {"unknown_action_stops", until(PollPhase::scheduled, {change(static_cast<v1::PollAction>(99))}),
+     ControlEffect::unknown_kind, PollPhase::scheduled},
+    {"unspecified_action", until(PollPhase::scheduled, {change(v1::POLL_ACTION_UNSPECIFIED)}),
+     kVoid, PollPhase::scheduled},
     {"malformed_poll_id", {tree(), Writer().change("No Poll", kOpened)}, kInvalid, std::nullopt},
     {"foreign_bytes", {tree(), "junk"}, kInvalid, std::nullopt},
     {"unknown_kind_stops",
@@ -157,27 +203,128 @@ const std::vector<Row> kRows{
 INSTANTIATE_TEST_SUITE_P(Rules, ControlTable, testing::ValuesIn(kRows),
                          [](const auto& row) { return row.param.name; });
 
+// --- Every phase and every action --------------------------------------------------------------
+
+TEST(Life, GoesWhereThisTableSaysAndNowhereElse) {
+  const std::map<std::pair<PollPhase, v1::PollAction>, PollPhase> leads_to{
+      {{PollPhase::draft, kDrafted}, PollPhase::draft},
+      {{PollPhase::draft, kSubmitted}, PollPhase::submitted},
+      {{PollPhase::draft, kCancelled}, PollPhase::cancelled},
+      {{PollPhase::submitted, kReturned}, PollPhase::draft},
+      {{PollPhase::submitted, kApproved}, PollPhase::scheduled},
+      {{PollPhase::submitted, kCancelled}, PollPhase::cancelled},
+      {{PollPhase::scheduled, kOpened}, PollPhase::open},
+      {{PollPhase::scheduled, kCancelled}, PollPhase::cancelled},
+      {{PollPhase::open, kClosed}, PollPhase::closed},
+      {{PollPhase::open, kCancelled}, PollPhase::cancelled},
+      {{PollPhase::closed, kCertified}, PollPhase::certified},
+  };
+  for (const auto phase :
+       {PollPhase::draft, PollPhase::submitted, PollPhase::scheduled, PollPhase::open,
+        PollPhase::closed, PollPhase::certified, PollPhase::cancelled})
+    for (const auto action :
+         {kDrafted, kSubmitted, kReturned, kApproved, kOpened, kClosed, kCertified, kCancelled}) {
+      Fed fed(until(phase));
+      ASSERT_EQ(fed.entry().phase, phase);
+      const auto record = action == kDrafted     ? draft(kPoll, 1)
+                          : action == kCertified ? certify()
+                                                 : change(action);
+      const auto expected = leads_to.find({phase, action});
+      const bool leads = expected != leads_to.end();
+      EXPECT_EQ(fed.apply(record), leads ? kChanged : kVoid) << name(phase) << ' ' << action;
+      EXPECT_EQ(fed.entry().phase, leads ? expected->second : phase)
+          << name(phase) << ' ' << action;
+    }
+}
+
+TEST(Life, AnEditIsANewVersionAndNothingElseIs) {
+  Fed fed({tree(), draft()});
+  EXPECT_EQ(fed.entry().version, 1u);
+  auto other = kPoll;
+  other.title.ru = "Another";
+  fed.apply(draft(other, 1));
+  EXPECT_EQ(fed.entry().version, 2u);
+  EXPECT_EQ(fed.entry().definition->title.ru, "Another");
+  for (const auto action : {kSubmitted, kReturned, kSubmitted, kApproved, kOpened, kClosed})
+    EXPECT_EQ(fed.apply(change(action, 2, action == kSubmitted ? "moderator anna" : "x boris")),
+              kChanged);
+  EXPECT_EQ(fed.entry().version, 2u);
+}
+
+TEST(Life, GoesRoundWithinItsLimitAndCanStillBeEnded) {
+  Fed fed({tree(), draft()});
+  for (std::size_t changes = 1; changes < limits::kDraftChanges; ++changes)
+    ASSERT_EQ(fed.apply(fed.entry().phase == PollPhase::draft ? submit() : change(kReturned)),
+              kChanged);
+  ASSERT_EQ(fed.entry().phase, PollPhase::submitted);
+  EXPECT_EQ(fed.apply(change(kReturned)), kVoid);
+  EXPECT_EQ(fed.apply(change(kApproved)), kChanged);
+}
+
+TEST(Life, KnowsWhetherAPollWasApproved) {
+  EXPECT_FALSE(Fed(until(PollPhase::draft)).entry().was_approved);
+  EXPECT_FALSE(Fed(until(PollPhase::submitted)).entry().was_approved);
+  EXPECT_FALSE(Fed(until(PollPhase::submitted, {change(kCancelled)})).entry().was_approved);
+  EXPECT_TRUE(Fed(until(PollPhase::scheduled)).entry().was_approved);
+  EXPECT_TRUE(Fed(until(PollPhase::scheduled, {change(kCancelled)})).entry().was_approved);
+}
+
+std::vector<std::string_view> events_of(const model::History& history) {
+  std::vector<std::string_view> events;
+  for (const auto& row : history.rows) events.push_back(name(row.event));
+  return events;
+}
+
+TEST(History, TellsWhatHeldInTheOrderOfTheLog) {
+  Fed fed(until(PollPhase::submitted,
+                {Writer().change("poll", kReturned, 1, "approver boris", "too long"), submit(),
+                 change(kApproved, 1, "approver anna"), change(kApproved), change(kOpened, 1),
+                 Writer().audit("poll"), change(kOpened), change(kClosed, 1, "clock"), certify()}));
+  const auto& history = *fed.entry().history;
+  EXPECT_THAT(events_of(history),
+              testing::ElementsAre("drafted", "submitted", "returned", "submitted", "approved",
+                                   "opened", "audited", "closed", "certified"));
+  const auto& returned = history.rows[2];
+  EXPECT_EQ(returned.by, "approver boris");
+  EXPECT_EQ(returned.reason, "too long");
+  EXPECT_EQ(returned.version, 1u);
+  EXPECT_EQ(returned.at, samples::kEpoch);
+  EXPECT_EQ(history.rows[7].by, "clock");
+}
+
+TEST(History, KeepsTheLastLooksAndEverythingElse) {
+  Fed fed(until(PollPhase::open));
+  for (std::size_t i = 0; i <= limits::kAuditsTold; ++i)
+    fed.apply(Writer().audit("poll", "auditor v" + std::to_string(i)));
+  fed.apply(change(kClosed));
+  const auto& history = *fed.entry().history;
+  EXPECT_EQ(history.audits, limits::kAuditsTold + 1);
+  ASSERT_EQ(history.rows.size(), 4 + limits::kAuditsTold + 1);
+  EXPECT_EQ(history.rows[3].event, model::Event::opened);
+  EXPECT_EQ(history.rows[4].by, "auditor v1");
+  EXPECT_EQ(history.rows.back().event, model::Event::closed);
+}
+
 TEST(Control, RemembersThatACancelledPollWasOpen) {
-  Fed never({tree(), approve(), change(kCancelled)});
-  EXPECT_FALSE(never.control.directory()->find(kPoll.id)->was_open);
-  Fed open({tree(), approve(), change(kOpened), change(kCancelled)});
-  EXPECT_TRUE(open.control.directory()->find(kPoll.id)->was_open);
-  EXPECT_EQ(open.control.directory()->find(kPoll.id)->changed_at, model::Offset{3});
+  EXPECT_FALSE(Fed(until(PollPhase::scheduled, {change(kCancelled)})).entry().was_open);
+  Fed open(until(PollPhase::open, {change(kCancelled)}));
+  EXPECT_TRUE(open.entry().was_open);
+  EXPECT_EQ(open.entry().changed_at, model::Offset{5});
 }
 
 TEST(Control, ChangesNoDirectoryThatWasHandedOut) {
-  Fed fed({tree(), approve()});
+  Fed fed(until(PollPhase::scheduled));
   const auto before = fed.control.directory();
   fed.apply(change(kOpened));
   EXPECT_EQ(before->find(kPoll.id)->phase, PollPhase::scheduled);
-  EXPECT_EQ(fed.control.directory()->find(kPoll.id)->phase, PollPhase::open);
+  EXPECT_EQ(fed.entry().phase, PollPhase::open);
 }
 
 TEST(Control, DropsWhatItHasAppliedAndStopsAtAGap) {
-  Fed fed({tree(), approve()});
+  Fed fed({tree(), draft()});
   const auto before = fed.control.position();
-  EXPECT_EQ(fed.control.apply({1}, change(kOpened)).effect, ControlEffect::already_applied);
-  EXPECT_TRUE(fed.control.apply({3}, change(kOpened)).stops());
+  EXPECT_EQ(fed.control.apply({1}, submit()).effect, ControlEffect::already_applied);
+  EXPECT_TRUE(fed.control.apply({3}, submit()).stops());
   EXPECT_EQ(fed.control.position(), before);
 }
 
@@ -185,6 +332,68 @@ TEST(Control, RollsOverEveryRecordThatItPasses) {
   const auto junk = std::string("junk");
   Fed fed({tree(), junk});
   EXPECT_EQ(fed.control.position().hash, model::roll(model::roll({}, tree()), junk));
+}
+
+// --- Certificates in parts ---------------------------------------------------------------------
+
+TEST(CertificateParts, InOrderMakeACertificateForEver) {
+  Writer writer;
+  Fed fed(until(PollPhase::closed));
+  EXPECT_EQ(fed.apply(writer.certificate_part("poll", 0, false, "one ")), ControlEffect::noted);
+  EXPECT_EQ(fed.entry().phase, PollPhase::closed);
+  EXPECT_EQ(fed.entry().certificate, nullptr);
+  EXPECT_EQ(fed.apply(writer.certificate_part("poll", 1, true, "two")), kChanged);
+  EXPECT_EQ(fed.entry().phase, PollPhase::certified);
+  const auto& certificate = *fed.entry().certificate;
+  EXPECT_EQ(certificate.compressed, "one two");
+  EXPECT_EQ(certificate.sha256, std::string(32, 's'));
+  EXPECT_EQ(certificate.by, "certifier gleb");
+  EXPECT_EQ(certificate.at, samples::kEpoch);
+  EXPECT_EQ(fed.apply(Writer(2).certificate_part("poll", 0, true, "other")), kVoid);
+  EXPECT_EQ(fed.entry().certificate->compressed, "one two");
+}
+
+TEST(CertificateParts, OfTwoWritersAreNotMixed) {
+  Writer first(1), second(2);
+  Fed fed(until(PollPhase::closed));
+  fed.apply(first.certificate_part("poll", 0, false, "a"));
+  fed.apply(second.certificate_part("poll", 0, false, "b"));
+  EXPECT_EQ(fed.apply(first.certificate_part("poll", 1, true, "a")), kVoid);
+  EXPECT_EQ(fed.apply(second.certificate_part("poll", 1, true, "b")), kChanged);
+  EXPECT_EQ(fed.entry().certificate->compressed, "bb");
+}
+
+TEST(CertificateParts, OfTwoCertifiersAtOneNodeAreNotMixed) {
+  Writer writer;
+  const auto first = writer.certificate_part("poll", 0, false, "a");
+  const auto first_end = writer.certificate_part("poll", 1, true, "a");
+  const auto second = writer.certificate_part("poll", 0, false, "b");
+  const auto second_end = writer.certificate_part("poll", 1, true, "b");
+  Fed fed(until(PollPhase::closed));
+  fed.apply(first);
+  fed.apply(second);
+  EXPECT_EQ(fed.apply(first_end), kVoid);
+  EXPECT_EQ(fed.apply(second_end), kChanged);
+  EXPECT_EQ(fed.entry().certificate->compressed, "bb");
+}
+
+TEST(CertificateParts, ThatLackOneMakeNone) {
+  Writer writer;
+  Fed fed(until(PollPhase::closed));
+  fed.apply(writer.certificate_part("poll", 0, false, "a"));
+  writer.certificate_part("poll", 1, false, "lost");
+  EXPECT_EQ(fed.apply(writer.certificate_part("poll", 2, true, "c")), kVoid);
+  EXPECT_EQ(fed.entry().phase, PollPhase::closed);
+}
+
+TEST(CertificateParts, TogetherTooLargeMakeNone) {
+  Writer writer;
+  Fed fed(until(PollPhase::closed));
+  const std::string part(limits::kCertificatePartBytes, 'x');
+  const auto fitting = limits::kCertificateBytes / part.size();
+  for (std::uint32_t p = 0; p < fitting; ++p)
+    ASSERT_EQ(fed.apply(writer.certificate_part("poll", p, false, part)), ControlEffect::noted);
+  EXPECT_EQ(fed.apply(writer.certificate_part("poll", fitting, true, part)), kVoid);
 }
 
 // --- Trees in parts ----------------------------------------------------------------------------
@@ -241,7 +450,7 @@ TEST(TreeParts, TogetherTooLargeMakeNone) {
 }
 
 TEST(ControlTail, IsHeldAgainstWhatWasApplied) {
-  Fed fed({tree(), approve()});
+  Fed fed({tree(), draft()});
   const Fed elsewhere({tree(), change(kOpened)});
   EXPECT_EQ(fed.apply(Writer().noop(fed.control.position())), ControlEffect::noted);
   EXPECT_EQ(fed.apply(Writer().noop({{9}, {}})), kInvalid) << "it speaks of the future";

@@ -142,8 +142,11 @@ INSTANTIATE_TEST_SUITE_P(
         VisibilityRow{"after_vote_when_final", Visibility::after_vote, Viewer::anybody, true, true},
         VisibilityRow{"open_still", Visibility::after_close, Viewer::voter, false, false},
         VisibilityRow{"closed", Visibility::after_close, Viewer::anybody, true, true},
-        VisibilityRow{"not_certified", Visibility::after_certification, Viewer::voter, true,
-                      false}),
+        VisibilityRow{"not_certified", Visibility::after_certification, Viewer::voter, true, false},
+        VisibilityRow{"certifier_early", Visibility::after_certification, Viewer::certifier, false,
+                      false},
+        VisibilityRow{"certifier", Visibility::after_certification, Viewer::certifier, true, true},
+        VisibilityRow{"auditor", Visibility::after_certification, Viewer::auditor, false, true}),
     [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Publish, IsFinalOnlyWhenEveryPartitionHasClosed) {

@@ -128,20 +128,53 @@ class Writer {
     *record.mutable_noop()->mutable_tail() = model::tail_of(seen, clock);
     return stamp(record);
   }
-  std::string change(std::string_view poll, v1::PollAction action, std::uint32_t based_on = 1) {
+  std::string change(std::string_view poll, v1::PollAction action, std::uint32_t based_on = 1,
+                     std::string_view by = "approver boris", std::string_view reason = "") {
     v1::Record record;
     auto& change = *record.mutable_poll_change();
     change.set_poll(std::string(poll));
     change.set_action(action);
     change.set_based_on(based_on);
+    change.set_by(std::string(by));
+    change.set_reason(std::string(reason));
+    change.set_unix_ms(kEpoch.time_since_epoch().count());
     return stamp(record);
   }
-  std::string approve(const model::PollDefinition& poll) {
+  std::string draft(const model::PollDefinition& poll, std::uint32_t based_on = 0,
+                    std::string_view by = "moderator anna") {
     v1::Record record;
     auto& change = *record.mutable_poll_change();
     change.set_poll(poll.id.str());
-    change.set_action(v1::POLL_ACTION_APPROVED);
+    change.set_action(v1::POLL_ACTION_DRAFTED);
+    change.set_based_on(based_on);
+    change.set_by(std::string(by));
     *change.mutable_definition() = model::to_message(poll);
+    return stamp(record);
+  }
+  // From nothing to scheduled.
+  std::vector<std::string> schedule(const model::PollDefinition& poll) {
+    const auto id = poll.id.view();
+    return {draft(poll), change(id, v1::POLL_ACTION_SUBMITTED, 1, "moderator anna"),
+            change(id, v1::POLL_ACTION_APPROVED)};
+  }
+  std::string audit(std::string_view poll, std::string_view by = "auditor vera") {
+    v1::Record record;
+    record.mutable_audit_read()->set_poll(std::string(poll));
+    record.mutable_audit_read()->set_by(std::string(by));
+    return stamp(record);
+  }
+  std::string certificate_part(std::string_view poll, std::uint32_t part, bool last,
+                               std::string_view bytes, std::uint32_t based_on = 1) {
+    v1::Record record;
+    auto& certificate = *record.mutable_certificate();
+    certificate.set_poll(std::string(poll));
+    certificate.set_part(part);
+    certificate.set_last(last);
+    certificate.set_compressed(std::string(bytes));
+    if (last) certificate.set_sha256(std::string(32, 's'));
+    certificate.set_by("certifier gleb");
+    certificate.set_unix_ms(kEpoch.time_since_epoch().count());
+    certificate.set_based_on(based_on);
     return stamp(record);
   }
   std::string tree_part(std::uint32_t version, std::uint32_t part, bool last, std::string_view csv,

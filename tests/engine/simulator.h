@@ -202,7 +202,9 @@ class World final : node::ReplySink {
     }
     polls_[1].closes_at += std::chrono::hours(dice_.below(2));  // or it stays open
     log_.records(model::kControl).push_back(writer.tree());
-    for (const auto& poll : polls_) log_.records(model::kControl).push_back(writer.approve(poll));
+    for (const auto& poll : polls_)
+      for (auto& record : writer.schedule(poll))
+        log_.records(model::kControl).push_back(std::move(record));
     slots_.resize(1 + dice_.below(5));
     const auto shards = 1 + dice_.below(2);
     for (auto& slot : slots_) {

@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "engine/model/limits.h"
 #include "engine/node/shard.h"
 #include "tests/engine/samples.h"
 
@@ -69,8 +70,22 @@ class StewardTest : public testing::Test, protected StewardEvents {
     steward_.flush();
     deliver(log_.take());
   }
+  std::vector<std::string> tree_and_poll() const {
+    samples::Writer writer(9);
+    auto records = writer.schedule(poll_);
+    records.insert(records.begin(), writer.tree());
+    return records;
+  }
+  PollChangeRequest draft_request() const {
+    return {poll_.id,
+            v1::POLL_ACTION_DRAFTED,
+            std::make_shared<const model::PollDefinition>(poll_),
+            "moderator anna",
+            "",
+            0};
+  }
   void serve_a_poll() {
-    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    deliver(tree_and_poll());
     round();
     ASSERT_TRUE(steward_.serving());
   }
@@ -123,7 +138,8 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItAnswersBehindABarrier) {
       [&](bool passed, Instant) { seen = passed && published_->find(poll_.id) != nullptr; }, now_);
   steward_.flush();
   auto records = log_.take();
-  records.insert(records.begin(), {samples::Writer().tree(), samples::Writer().approve(poll_)});
+  const auto others = tree_and_poll();
+  records.insert(records.begin(), others.begin(), others.end());
   deliver(records);
   EXPECT_TRUE(seen);
 }
@@ -133,9 +149,7 @@ TEST_F(StewardTest, PublishesTheDirectoryBeforeItSaysThatAPollIsMade) {
   round();
   bool seen = false;
   steward_.change(
-      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
-       "test", ""},
-      [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
+      draft_request(), [&](ChangeResult) { seen = published_->find(poll_.id) != nullptr; }, now_);
   round();
   EXPECT_TRUE(seen);
 }
@@ -215,7 +229,7 @@ TEST_F(StewardTest, OpensByTheClockEvenIfTheFirstTryIsLost) {
 TEST_F(StewardTest, IsDoneWithOpeningWhenEveryPartitionIsOpenOrClosedAgain) {
   for (const bool closed : {false, true}) {
     poll_.id = samples::poll_id(closed ? "closed" : "open");
-    deliver({samples::Writer().tree(), samples::Writer().approve(poll_)});
+    deliver(tree_and_poll());
     round();
     std::optional<ChangeOutcome> outcome;
     steward_.change(
@@ -234,9 +248,7 @@ TEST_F(StewardTest, SaysThatAChangeIsDoneOnlyWhenItIsDurable) {
   std::optional<ChangeOutcome> outcome;
   proving_ = false;
   steward_.change(
-      {poll_.id, v1::POLL_ACTION_APPROVED, std::make_shared<const model::PollDefinition>(poll_),
-       "test", ""},
-      [&](ChangeResult result) { outcome = result.outcome; }, now_);
+      draft_request(), [&](ChangeResult result) { outcome = result.outcome; }, now_);
   round();
   EXPECT_NE(published_->find(poll_.id), nullptr);
   EXPECT_EQ(outcome, std::nullopt);
@@ -273,6 +285,101 @@ TEST_F(StewardTest, IsDoneThoughEveryPartitionWasReadyBeforeTheChangeWasDurable)
   proving_ = true;
   deliver({});
   EXPECT_EQ(outcome, ChangeOutcome::done);
+}
+
+TEST_F(StewardTest, SaysThatAChangeWasOvertakenByAnotherDraft) {
+  deliver({samples::Writer().tree()});
+  deliver({samples::Writer(3).draft(poll_)});
+  round();
+  std::optional<ChangeOutcome> outcome;
+  auto edit = draft_request();
+  edit.version = 1;
+  steward_.change(
+      edit, [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  steward_.flush();
+  auto records = log_.take();
+  records.insert(records.begin(), samples::Writer(4).draft(poll_, 1));
+  deliver(records);
+  round();
+  EXPECT_EQ(outcome, ChangeOutcome::overtaken);
+  EXPECT_EQ(published_->find(poll_.id)->version, 2u);
+}
+
+TEST_F(StewardTest, SaysAtOnceWhatALogWouldMakeVoid) {
+  deliver({samples::Writer().tree(), samples::Writer().draft(poll_)});
+  round();
+  const auto outcome_of = [&](PollChangeRequest request) {
+    std::optional<ChangeOutcome> outcome;
+    steward_.change(
+        std::move(request), [&](ChangeResult result) { outcome = result.outcome; }, now_);
+    for (int rounds = 0; rounds < 3; ++rounds) round();
+    return outcome;
+  };
+  auto edit = draft_request();
+  edit.version = 2;
+  EXPECT_EQ(outcome_of(edit), ChangeOutcome::version_mismatch);
+  EXPECT_EQ(outcome_of(draft_request()), ChangeOutcome::poll_exists);
+  const PollChangeRequest approve{poll_.id, v1::POLL_ACTION_APPROVED, nullptr, "approver anna", ""};
+  EXPECT_EQ(outcome_of(approve), ChangeOutcome::wrong_phase);
+  EXPECT_EQ(outcome_of({poll_.id, v1::POLL_ACTION_SUBMITTED, nullptr, "moderator dina", ""}),
+            ChangeOutcome::done);
+  EXPECT_EQ(outcome_of(approve), ChangeOutcome::own_draft);
+}
+
+TEST_F(StewardTest, TellsOfALookBeforeItIsHad) {
+  serve_a_poll();
+  std::optional<ChangeOutcome> outcome;
+  const auto look = [&] {
+    outcome.reset();
+    steward_.audit(
+        poll_.id, "auditor vera", [&](ChangeResult result) { outcome = result.outcome; }, now_);
+  };
+  look();
+  steward_.flush();
+  EXPECT_EQ(outcome, std::nullopt);
+  deliver(log_.take());
+  EXPECT_EQ(outcome, ChangeOutcome::done);
+  EXPECT_EQ(published_->find(poll_.id)->history->audits, 1u);
+  log_.status = AppendStatus::unavailable;
+  look();
+  steward_.flush();
+  EXPECT_EQ(outcome, ChangeOutcome::overloaded);
+  log_.status = AppendStatus::queued;
+  look();
+  steward_.flush();
+  log_.take();
+  pass(9s);
+  EXPECT_EQ(outcome, ChangeOutcome::unknown);
+  EXPECT_EQ(published_->find(poll_.id)->history->audits, 1u);
+}
+
+TEST_F(StewardTest, FreezesOneResultWhoeverElseIsAtIt) {
+  serve_a_poll();
+  samples::Writer other(3);
+  deliver(
+      {other.change("poll", v1::POLL_ACTION_OPENED), other.change("poll", v1::POLL_ACTION_CLOSED)});
+  const CertifyRequest request{poll_.id,
+                               1,
+                               std::string(limits::kCertificatePartBytes + 1, 'x'),
+                               std::string(32, 's'),
+                               "certifier gleb",
+                               ""};
+  std::vector<ChangeOutcome> outcomes;
+  const auto certify = [&] {
+    steward_.certify(
+        request, [&](ChangeResult result) { outcomes.push_back(result.outcome); }, now_);
+    steward_.flush();
+  };
+  certify();
+  auto ours = log_.take();
+  ASSERT_EQ(ours.size(), 2u);
+  // Another certifier's comes between the two parts: it holds, and both are told that it is done.
+  deliver({ours[0], other.certificate_part("poll", 0, true, "theirs"), ours[1]});
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::done));
+  certify();
+  for (int rounds = 0; rounds < 3; ++rounds) round();
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::done, ChangeOutcome::done));
+  EXPECT_EQ(published_->find(poll_.id)->certificate->compressed, "theirs");
 }
 
 TEST_F(StewardTest, AnswersTheHelloOfAnotherNodeWithItsOwnTail) {

@@ -30,7 +30,7 @@ using namespace std::chrono_literals;
 inline constexpr std::size_t kEchoLimitBytes = 4'000'000;
 inline constexpr std::size_t kTinyLimitBytes = 16;
 
-enum : Route { kEcho = 1, kTiny, kLater, kNever, kBusy, kLarge, kUnknown };
+enum : Route { kEcho = 1, kTiny, kLater, kNever, kBusy, kLarge, kStream, kUnknown };
 
 // What the tests see of the handlers of a server.
 class Backstage {
@@ -49,6 +49,34 @@ class Backstage {
     return std::exchange(held_, {});
   }
 
+  void hold(Worker& worker, Reader reader) {
+    const std::scoped_lock lock(mutex_);
+    readers_.emplace_back(&worker, reader);
+    arrived_.notify_all();
+  }
+
+  // Waits for so many readers of /stream and takes them, in the order in which they came.
+  std::vector<std::pair<Worker*, Reader>> take_readers(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    const bool all = arrived_.wait_for(lock, 10s, [&] { return readers_.size() >= count; });
+    EXPECT_TRUE(all) << "only " << readers_.size() << " of " << count << " readers came";
+    return std::exchange(readers_, {});
+  }
+
+  void saw_reader_go(const Reader& reader) {
+    const std::scoped_lock lock(mutex_);
+    gone_.push_back(reader.key());
+    arrived_.notify_all();
+  }
+
+  // The keys of readers that have gone, once they are so many.
+  std::vector<std::uint64_t> gone(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    const bool all = arrived_.wait_for(lock, 10s, [&] { return gone_.size() >= count; });
+    EXPECT_TRUE(all) << "only " << gone_.size() << " of " << count << " readers have gone";
+    return gone_;
+  }
+
   void saw_head() {
     const std::scoped_lock lock(mutex_);
     ++heads_;
@@ -62,6 +90,8 @@ class Backstage {
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<std::pair<std::string, Responder>> held_;
+  std::vector<std::pair<Worker*, Reader>> readers_;
+  std::vector<std::uint64_t> gone_;
   std::size_t heads_ = 0;
 };
 
@@ -86,6 +116,7 @@ class TestHandler final : public Handler {
     if (head.path == "/later") return Admission::accept(kLater, kTinyLimitBytes);
     if (head.path == "/never") return Admission::accept(kNever, kTinyLimitBytes);
     if (head.path == "/large") return Admission::accept(kLarge, 0);
+    if (head.path == "/stream") return Admission::accept_stream(kStream);
     if (head.path == "/busy") return Admission::refuse(kBusy, unavailable("overloaded", "busy"));
     return Admission::refuse(kUnknown, problem(404, "not-found", "no such path"));
   }
@@ -98,6 +129,8 @@ class TestHandler final : public Handler {
         return;
       case kLarge:
         return responder.send(text(std::string(32'000'000, 'x')));
+      case kStream:
+        return stream(responder);
       default:
         return responder.send(text(std::string(request.body)));
     }
@@ -105,7 +138,15 @@ class TestHandler final : public Handler {
 
   Response on_deadline(Route) override { return unavailable("outcome-unknown", "send it again"); }
 
+  void reader_gone(const Reader& reader) override { backstage_.saw_reader_go(reader); }
+
  private:
+  void stream(Responder responder) {
+    if (!responder.worker().has_room_for_reader())
+      return responder.send(unavailable("overloaded", "too many readers"));
+    if (const auto reader = responder.stream()) backstage_.hold(responder.worker(), *reader);
+  }
+
   Backstage& backstage_;
 };
 
@@ -121,7 +162,11 @@ struct Reply {
 // A blocking socket that says what it is told, well-formed or not.
 class Wire {
  public:
-  explicit Wire(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // With few bytes to receive into, the server soon notices that nobody reads.
+  explicit Wire(std::uint16_t port, int receive_bytes = 0)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (receive_bytes > 0)
+      ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
@@ -166,6 +211,27 @@ class Wire {
     input_.erase(0, length);
     return reply;
   }
+
+  // The answer's header, which ends before what a stream says.
+  Reply read_header() { return read(false); }
+
+  // What a stream says up to `end` and with it; less if the connection ends.
+  std::string read_until(std::string_view end, std::chrono::milliseconds patience = 10s) {
+    std::size_t found = 0;
+    while ((found = input_.find(end)) == std::string::npos)
+      if (more(patience) <= 0) return std::exchange(input_, {});
+    const auto said = input_.substr(0, found + end.size());
+    input_.erase(0, found + end.size());
+    return said;
+  }
+
+  // What is there, perhaps nothing.
+  std::string read_some() {
+    more(0ms);
+    return std::exchange(input_, {});
+  }
+
+  void close_in_order() { ::close(std::exchange(fd_, -1)); }
 
   // True: the server closes the connection in order, without another byte.
   bool is_closed_by_server(std::chrono::milliseconds patience = 10s) {

@@ -161,9 +161,8 @@ class PollPages : public testing::Test {
     return made;
   }
 
-  std::string page(const publish::Published& published, Language language = Language::en,
-                   std::string_view sha256 = {}) {
-    const PollView view{*entry_, published, {}, sha256};
+  std::string page(const publish::Published& published, Language language = Language::en) {
+    const PollView view{*entry_, published, {}};
     Reader reader;
     reader.language = language;
     reader.path = "/polls/bridge";
@@ -171,7 +170,7 @@ class PollPages : public testing::Test {
   }
 
   http::Response territory(const publish::Published& published, std::string_view of) {
-    const PollView view{*entry_, published, {}, {}};
+    const PollView view{*entry_, published, {}};
     Reader reader;
     reader.path = "/polls/bridge/territories/" + std::string(of);
     return territory_page(view, code(of), reader);
@@ -285,6 +284,11 @@ TEST_F(PollPages, EmptyAndClosedAndCancelledSaySo) {
   auto made = snapshot({4, 1, 3}, {4, 1, 3});
   entry_->phase = PollPhase::closed;
   EXPECT_THAT(page(made), HasSubstr("the last ballots are being counted"));
+  EXPECT_THAT(page(made), HasSubstr("ended <time datetime=\"2026-09-02T00:00:00Z\">"));
+  auto history = std::make_shared<model::History>();
+  history->add({model::Event::closed, definition_->opens_at, "operator anna", "", 1});
+  entry_->history = history;
+  EXPECT_THAT(page(made), HasSubstr("ended <time datetime=\"2026-09-01T00:00:00Z\">")) << "early";
   made.is_final = true;
   EXPECT_THAT(page(made), HasSubstr("The result is not certified yet"));
   EXPECT_THAT(page(made), Not(HasSubstr("the most")));
@@ -300,9 +304,11 @@ TEST_F(PollPages, TheCertifiedResultIsSortedAndProven) {
   entry_->phase = PollPhase::certified;
   auto made = snapshot({4, 1, 3}, {4, 1, 3});
   made.is_final = true;
-  const auto html = page(made, Language::en, "ab12cd");
+  entry_->certificate = std::make_shared<const model::Certificate>(
+      model::Certificate{"", std::string("\xAB\x12\x00", 3), "certifier anna", {}});
+  const auto html = page(made);
   EXPECT_THAT(html, HasSubstr("href=\"/v1/polls/bridge/certificate\""));
-  EXPECT_THAT(html, HasSubstr("<code>ab12cd</code>"));
+  EXPECT_THAT(html, HasSubstr("<code>ab1200</code>"));
   EXPECT_LT(html.find("<bdi>No"), html.find("<bdi>Yes"));
   EXPECT_THAT(html, HasSubstr("<bdi>No</bdi> <span class=\"mark\">the most</span>"));
   EXPECT_THAT(html, Not(HasSubstr("data-stream")));
@@ -372,6 +378,7 @@ class PollList : public PollPages {
     auto entry = std::make_shared<model::PollEntry>(*entry_);
     entry->definition = definition;
     entry->phase = phase;
+    entry->was_approved = phase != PollPhase::draft && phase != PollPhase::submitted;
     entry->target_places = model::places_of_targets(*definition, *entry->tree);
     directory_.polls[definition->id] = entry;
   }

@@ -204,6 +204,19 @@ TEST_P(ContentCodingTest, UndoesABodyUpToTheLimitAndNotBeyond) {
   }
 }
 
+TEST(ContentCoding, GivesBackWhatItCompressed) {
+  std::string text;
+  for (const std::size_t size : {0, 1, 70'000, 3'000'000}) {
+    while (text.size() < size) text += std::to_string(text.size() * 7'919);
+    text.resize(size);
+    const auto packed = compress_zstd(text);
+    std::string out;
+    EXPECT_EQ(decode(Coding::zstd, packed, size, out), Decoding::done) << size;
+    EXPECT_EQ(out, text) << size;
+    EXPECT_LT(packed.size(), size / 2 + 64) << size;
+  }
+}
+
 TEST_P(ContentCodingTest, RefusesABombWithoutUnpackingIt) {
   std::string out;
   const auto bomb = encode(std::string(64 * 1'024 * 1'024, '\0'));

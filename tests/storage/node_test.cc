@@ -66,16 +66,23 @@ class Running {
   Node* operator->() { return node_.get(); }
 
   void open_poll(const model::PollDefinition& poll) {
-    std::promise<ChangeOutcome> tree, approved;
+    std::promise<ChangeOutcome> tree;
     node_->add_tree(std::string(samples::kTreeCsv), "2026-01-01", "test",
                     [&](ChangeResult result) { tree.set_value(result.outcome); });
     EXPECT_EQ(tree.get_future().get(), ChangeOutcome::done);
-    node_->change({poll.id, v1::POLL_ACTION_APPROVED,
-                   std::make_shared<const model::PollDefinition>(poll), "test", ""},
-                  [&](ChangeResult result) { approved.set_value(result.outcome); });
-    EXPECT_EQ(approved.get_future().get(), ChangeOutcome::done);
+    const auto definition = std::make_shared<const model::PollDefinition>(poll);
+    change({poll.id, v1::POLL_ACTION_DRAFTED, definition, "moderator anna", "", 0});
+    change({poll.id, v1::POLL_ACTION_SUBMITTED, nullptr, "moderator anna", ""});
+    change({poll.id, v1::POLL_ACTION_APPROVED, nullptr, "approver boris", ""});
     while (node_->directory()->find(poll.id)->phase != model::PollPhase::open)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+
+  void change(PollChangeRequest request) {
+    std::promise<ChangeOutcome> changed;
+    node_->change(std::move(request),
+                  [&](ChangeResult result) { changed.set_value(result.outcome); });
+    EXPECT_EQ(changed.get_future().get(), ChangeOutcome::done);
   }
 
   Outcome vote(const model::PollDefinition& poll, std::uint64_t voter, std::uint16_t option) {

@@ -160,8 +160,9 @@ def numbers(message, number):
 
 # --- The log -------------------------------------------------------------------------------------
 
-KINDS = {10: "genesis", 11: "hello", 12: "noop", 13: "territories", 14: "poll_change", 20: "open",
-         21: "close", 22: "ballot"}
+KINDS = {10: "genesis", 11: "hello", 12: "noop", 13: "territories", 14: "poll_change",
+         15: "publication", 16: "audit_read", 17: "certificate", 20: "open", 21: "close",
+         22: "ballot"}
 QUESTION_KINDS = {1: "single", 2: "approval", 3: "ranked", 4: "points"}
 
 

@@ -30,8 +30,23 @@ class Commands(veche.ServerCase):
         return json.loads(self.at_server(*arguments, "--json", **more).stdout)
 
     def test_a_poll_from_its_definition_to_its_close(self):
-        created = self.json_of("poll", "create", "-", stdin=json.dumps(POLL))
-        self.assertEqual(created["id"], "embankment")
+        drafted = self.json_of("poll", "draft", "-", stdin=json.dumps(POLL))
+        self.assertEqual((drafted["id"], drafted["state"], drafted["version"]),
+                         ("embankment", "draft", 1))
+        self.assertEqual(self.run_veche("poll", "list", "--server", self.server.url).stdout.count(
+            "embankment"), 0)
+        self.assertIn("embankment", self.at_server("poll", "list", "--state", "draft").stdout)
+        self.json_of("poll", "submit", "embankment")
+        self.at_server("poll", "return", "embankment", code=2)
+        self.json_of("poll", "return", "embankment", "--reason", "a better title")
+        edited = self.json_of("poll", "edit", "-", "--version", 1,
+                              stdin=json.dumps({**POLL, "title": "Better"}))
+        self.assertEqual((edited["title"], edited["version"]), ("Better", 2))
+        self.json_of("poll", "submit", "embankment", "--sub", "anna")
+        own = self.at_server("poll", "approve", "embankment", "--sub", "anna", code=1)
+        self.assertIn("own-draft", own.stderr)
+        self.assertEqual(self.json_of("poll", "approve", "embankment")["state"], "scheduled")
+        # Its time has come: it may have opened by itself before the command does it.
         self.server.change_poll("embankment", "open")
         voted = self.json_of("ballot", "--poll", "embankment", "--voter", "anna", "--territory",
                              "75701310", "--answer", "q1=a")
@@ -47,6 +62,10 @@ class Commands(veche.ServerCase):
         table = self.run_veche("results", "embankment", "--server", self.server.url, "--csv")
         self.assertTrue(table.stdout.startswith("poll_id,question_id,option_id"))
         self.assertEqual(self.json_of("poll", "close", "embankment")["state"], "closed")
+        self.assertEqual(self.json_of("poll", "certify", "embankment")["state"], "certified")
+        told = self.run_veche("poll", "history", "embankment", "--server", self.server.url).stdout
+        for word in ("returned", "a better title", "approver veche-approver", "certified"):
+            self.assertIn(word, told)
         listed = self.run_veche("poll", "list", "--server", self.server.url, "--json")
         self.assertIn("embankment", [poll["id"] for poll in json.loads(listed.stdout)])
 

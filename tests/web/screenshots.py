@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
@@ -75,12 +76,19 @@ def fill(server, tree):
                             opens_in=20 * 86400, closes_in=30 * 86400))
     server.open_poll(poll("school", "Школьный двор в Ёлкине", "The school yard of Yolkino",
                           targets=("90601400",)))
-    server.change_poll("school", "close")
     chance = random.Random(7)
     leaves, crowds = homes(tree)
-    lines = [server.line("embankment", sub_of("embankment", i),
+    vote(server, "embankment", 8_417, chance, leaves, crowds)
+    vote(server, "school", 312, chance, ["90601400"], [1])
+    server.change_poll("school", "close")
+    while server.change_poll("school", "certify").code == "not-final":
+        time.sleep(0.1)
+
+
+def vote(server, name, voters, chance, leaves, crowds):
+    lines = [server.line(name, sub_of(name, i),
                          chance.choices(["path", "beach", "light", "none"], WEIGHTS)[0],
-                         chance.choices(leaves, crowds)[0]) for i in range(8_417)]
+                         chance.choices(leaves, crowds)[0]) for i in range(voters)]
     answer = server.post_batch(lines).json()
     if answer["accepted"] != len(lines):
         raise SystemExit(answer)
@@ -108,6 +116,7 @@ def pictures(server):
         ("territories", server.url + "/polls/embankment?lang=ru", wide, ".territories"),
         ("poll-phone", server.url + "/polls/embankment?lang=ru", phone, None),
         ("hidden-phone", server.url + "/polls/park?lang=ru", phone, None),
+        ("certified", server.url + "/polls/school?lang=en", wide, None),
         ("load", metrics + "/load?lang=en", {**wide, "height": 700}, None),
     ]
 
@@ -116,7 +125,7 @@ def take(browser, folder, name, url, options, section):
     path = folder / f"{name}.png"
     with browser.open(**options) as tab:
         tab.goto(url)
-        if tab.text(".fresh"):
+        if tab.text(".pause"):
             tab.wait("document.querySelector('.fresh').dataset.status === 'live'")
         if name == "load":
             tab.wait("document.querySelectorAll('.line')[0].getAttribute('d').length > 120", 30)

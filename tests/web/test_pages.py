@@ -3,10 +3,11 @@ nothing foreign is loaded or run."""
 
 import functools
 import gzip
+import hashlib
 import pathlib
 import re
-import subprocess
 import sys
+import time
 import unittest
 import urllib.parse
 
@@ -87,12 +88,6 @@ class PagesCase(unittest.TestCase):
         self.assertEqual(foreign, [])
 
 
-def needs_stream(case):
-    has_tick = b"--tick" in subprocess.run([veche.BINARY, "serve", "--help"], check=True,
-                                           capture_output=True).stdout
-    return unittest.skipUnless(has_tick, "this server has no stream")(case)
-
-
 def both_ways(test):
     """The test in light and wide, and in dark and narrow."""
     @functools.wraps(test)
@@ -126,6 +121,25 @@ class States(PagesCase):
         server.create_poll(poll("cancelled"))
         server.change_poll("cancelled", "cancel")
         server.post_batch([cls.line(i) for i in range(1234)])
+        server.draft_poll(poll("draft"))
+        for name, voters in (("certified", {"75603407": 5}), ("few", {"75603407": 3}),
+                             ("grouped", {"75603407": 3, "75603411": 40, "75701310": 40})):
+            cls.vote_and_close(name, voters)
+        server.change_poll("certified", "certify")
+
+    @classmethod
+    def vote_and_close(cls, name, voters):
+        steps = {} if name == "certified" else {"disclosure": {"mode": "steps", "k": 10}}
+        cls.server.open_poll(poll(name, **steps))
+        lines = [cls.server.line(name, sub_of(name, territory, i), "aab"[i % 3], territory)
+                 for territory, count in voters.items() for i in range(count)]
+        cls.server.post_batch(lines)
+        cls.server.change_poll(name, "close")
+        end = time.monotonic() + 10
+        while not cls.server.results(name)["final"]:
+            if time.monotonic() > end:
+                raise AssertionError(f"{name} does not become final")
+            time.sleep(0.05)
 
     @classmethod
     def line(cls, i):
@@ -195,6 +209,36 @@ class States(PagesCase):
     @both_ways
     def test_closed(self, options):
         self.check("/polls/closed", options, en="not certified yet", ru="Итог ещё не утверждён")
+
+    @both_ways
+    def test_certified(self, options):
+        tab = self.check("/polls/certified", options, en="will not change any more",
+                         ru="больше не изменится")
+        self.assertRegex(tab.text(".hash code"), "^[0-9a-f]{64}$")
+        document = self.server.get(tab.evaluate(
+            "document.querySelectorAll('.notice.certified a')[1].getAttribute('href')"))
+        self.assertEqual(hashlib.sha256(document.body).hexdigest(), tab.text(".hash code"))
+        self.assertEqual(tab.texts(".mark"), ["больше всего" if options["language"] == "ru"
+                                              else "the most"])
+
+    @both_ways
+    def test_shown_in_groups(self, options):
+        tab = self.check("/polls/grouped", options, en="Shown together only",
+                         ru="Показаны только вместе")
+        row = tab.texts("[data-code='75603407'] td")
+        self.assertIn(row[0], ("в группе", "in a group"))
+        self.assertNotIn("0", row)
+        self.check("/polls/grouped/territories/75603407", options, en="are not shown alone",
+                   ru="не показываются")
+
+    @both_ways
+    def test_too_few(self, options):
+        tab = self.check("/polls/few", options, en="Fewer than 10 people", ru="менее 10 участников")
+        self.assertIsNone(tab.text(".figure, .bars, .places"))
+
+    def test_draft_is_nowhere(self):
+        self.show("/polls/draft", 404)
+        self.assertNotIn("Poll draft", self.show("/", language="en").texts("h2"))
 
     @both_ways
     def test_cancelled(self, options):
@@ -345,7 +389,6 @@ class Table(PagesCase):
         self.assertNotIn("Голосование only-city", tab.texts("h2"))
 
 
-@needs_stream
 class Live(PagesCase):
     """What follows the stream."""
 
@@ -431,6 +474,9 @@ class Live(PagesCase):
         self.server.create_poll(poll(self.poll_id))
         tab = self.watch()
         self.assertIn("not open yet", tab.text("main"))
+        tab.evaluate("new Promise(done => setTimeout(done, 3000))")
+        self.assertEqual(sum(url.endswith("/" + self.poll_id) for url in tab.asked), 1,
+                         "asked for again though nothing happened")
         self.server.change_poll(self.poll_id, "open")
         tab.wait("document.querySelector('.badge').textContent === 'Open'")
         self.status(tab, "live")
@@ -450,7 +496,6 @@ class Live(PagesCase):
         self.assertRegex(told[0], r"^Counted: \d+\u00a0ballots?$")
 
 
-@needs_stream
 class Restart(PagesCase):
     options = Live.options
 
@@ -503,14 +548,17 @@ class Load(PagesCase):
 class Weight(PagesCase):
     def test_page_with_all_it_loads(self):
         self.server.open_poll(poll(self.poll_id, veche.question("abcdef")))
-        tab = self.show(f"/polls/{self.poll_id}")
-        urls = {url for url in tab.asked if "/stream" not in url}
-        self.assertEqual(len(urls), 4, urls)  # page, style, script, icon
+        path = f"/polls/{self.poll_id}"
+        tab = self.show(path)
+        named = set(re.findall('"(/assets/[^"]+)"', self.server.get(path).body.decode()))
+        self.assertEqual(len(named), 3)  # style, script, icon
+        asked = {urllib.parse.urlsplit(url).path for url in tab.asked if "/stream" not in url}
+        self.assertLessEqual(asked, {path} | named)
         total = 0
-        for url in urls:
-            answer = self.server.get(urllib.parse.urlsplit(url).path)
+        for wanted in {path} | named:
+            answer = self.server.get(wanted)
             total += len(gzip.compress(answer.body))
-            if "/assets/" in url:
+            if wanted in named:
                 self.assertIn("immutable", answer.headers["cache-control"])
         print(f"a page with all that it loads: {total} bytes as gzip")
         self.assertLess(total, PAGE_BYTES)

@@ -18,13 +18,16 @@ namespace veche::tools {
 // The options that commands for a running server share.
 struct ServerOptions {
   std::string url = "http://127.0.0.1:8080";
-  std::string keys;   // path of issuer.json
-  std::string token;  // stronger than keys
+  std::string keys;      // path of issuer.json
+  std::string token;     // stronger than keys
+  std::string sub = {};  // the pseudonym of staff to sign as; empty: one for each role
 };
 
 void add_server_option(CLI::App& command, ServerOptions& options);
 // --keys and --token, for commands that need the word of somebody.
 void add_signing_options(CLI::App& command, ServerOptions& options);
+// And --sub, for commands that staff answer for by their pseudonyms.
+void add_staff_options(CLI::App& command, ServerOptions& options);
 
 // The voter's pseudonym where no identity side makes one: SHA-256(poll id, a zero byte, voter id).
 auth::Bytes32 sub_of(const model::PollId& poll, std::string_view voter_id);
@@ -55,14 +58,18 @@ class ApiClient {
 
   // The document of a 2xx answer; any other answer is a fault.
   Result<boost::json::value> get(std::string_view target) const;
+  // The same with all that staff may see, where there is something to sign with.
+  Result<boost::json::value> get_as_staff(std::string_view target);
   Result<boost::json::value> post_as(auth::Role role, std::string_view target, std::string body);
 
  private:
-  ApiClient(std::string url, std::string token) : url_(std::move(url)), token_(std::move(token)) {}
+  explicit ApiClient(const ServerOptions& options)
+      : url_(options.url), token_(options.token), sub_(options.sub) {}
   Result<std::string> staff_token(auth::Role role);
 
   std::string url_;
   std::string token_;
+  std::string sub_;
   std::optional<auth::Issuer> issuer_;
   std::chrono::milliseconds patience_{0};
 };

@@ -1,6 +1,5 @@
 // `veche bench`: load, and proof that every ballot of it was counted once.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -16,6 +15,7 @@
 #include "tools/veche/bench_run.h"
 #include "tools/veche/command.h"
 #include "tools/veche/interrupt.h"
+#include "tools/veche/open_files.h"
 #include "tools/veche/own_server.h"
 
 namespace veche::tools {
@@ -66,14 +66,6 @@ auth::Algorithm algorithm_named(const std::string& name) {
   if (name == "ps256") return auth::Algorithm::kPs256;
   if (name == "ed25519") return auth::Algorithm::kEdDsa;
   return auth::Algorithm::kHs256;
-}
-
-// Each connection is a file, and the usual limit is 1,024.
-void allow_many_files() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class Bench {

@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
 #include <chrono>
 #include <random>
 
 #include "engine/model/limits.h"
 #include "engine/model/territory.h"
-#include "ingest/wire/poll_json.h"
+#include "tools/veche/poll_life.h"
 #include "tools/veche/region.h"
 
 namespace veche::tools {
@@ -16,6 +15,7 @@ namespace {
 
 using model::TerritoryTree;
 
+constexpr std::string_view kReason = "load test";
 constexpr std::uint64_t kRegionSeed = 1;
 constexpr auto kLongestBench = std::chrono::hours(48);  // of a day, and what is around it
 
@@ -86,31 +86,21 @@ BenchPoll plan_poll(const TerritoryTree& tree) {
   return poll;
 }
 
-Result<void> change(ApiClient& client, const BenchPoll& poll, auth::Role role,
-                    std::string_view action) {
-  const auto done =
-      client.post_as(role, fmt::format("/v1/polls/{}/transitions", poll.definition.id.view()),
-                     fmt::format(R"({{"action":"{}","reason":"load test"}})", action));
-  if (!done) return done.error();
-  return {};
-}
-
 }  // namespace
 
 Result<BenchPoll> open_bench_poll(ApiClient& client) {
   const auto tree = ensure_tree(client);
   if (!tree) return tree.error();
   auto poll = plan_poll(*tree);
-  const auto made = client.post_as(auth::Role::kModerator, "/v1/polls",
-                                   boost::json::serialize(wire::write_definition(poll.definition)));
-  if (!made) return made.error();
-  if (auto opened = change(client, poll, auth::Role::kApprover, "open"); !opened)
+  if (auto opened = draft_and_open(client, poll.definition, kReason); !opened)
     return opened.error();
   return poll;
 }
 
 Result<void> close_bench_poll(ApiClient& client, const BenchPoll& poll) {
-  return change(client, poll, auth::Role::kOperator, "close");
+  const auto closed = take_step(client, poll.definition.id.view(), kClose, kReason);
+  if (!closed) return closed.error();
+  return {};
 }
 
 }  // namespace veche::tools

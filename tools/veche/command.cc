@@ -13,7 +13,7 @@
 namespace veche::tools {
 namespace {
 
-// "veche poll create"
+// "veche poll draft"
 std::string full_name(const CLI::App* command) {
   const auto* parent = command->get_parent();
   return parent ? full_name(parent) + " " + command->get_name() : command->get_name();

@@ -28,6 +28,7 @@ enum class Exit {
   ok = 0,
   failed = 1,  // the work could not be done, or its result is a "no": a difference, a refusal
   usage = 2,   // the command line, the environment or the file of options is wrong
+  interrupted = 130,  // ended by Ctrl-C or SIGTERM, where nothing else ends it: as shells tell it
 };
 
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& summary,
@@ -51,5 +52,6 @@ void add_results(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_token(CLI::App& app);
 void add_topic(CLI::App& app);
+void add_watch(CLI::App& app);
 
 }  // namespace veche::tools

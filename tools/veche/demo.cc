@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "engine/model/limits.h"
-#include "ingest/wire/poll_json.h"
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
 #include "tools/veche/demo_region.h"
@@ -17,6 +16,7 @@
 #include "tools/veche/demo_voters.h"
 #include "tools/veche/interrupt.h"
 #include "tools/veche/own_server.h"
+#include "tools/veche/poll_life.h"
 
 namespace veche::tools {
 namespace {
@@ -30,6 +30,7 @@ constexpr auto kRedrawInterval = 500ms;
 constexpr auto kLineInterval = 1s;
 constexpr std::size_t kConnections = 16;
 constexpr int kUnavailable = 503;
+constexpr std::string_view kReason = "demo";
 
 struct Options {
   std::uint64_t seconds = 0;  // 0: until Ctrl-C
@@ -58,10 +59,7 @@ class Demo {
     if (!tree) return tree.error();
     if (tree->status != 200) return fault_of(*tree);
     for (const auto& poll : region_.polls) {
-      const auto made = client_.post_as(auth::Role::kModerator, "/v1/polls",
-                                        json::serialize(wire::write_definition(poll)));
-      if (!made) return made.error();
-      if (auto opened = change(poll, auth::Role::kApprover, "open"); !opened) return opened;
+      if (auto opened = draft_and_open(client_, poll, kReason); !opened) return opened;
     }
     return {};
   }
@@ -82,7 +80,8 @@ class Demo {
       std::this_thread::sleep_for(kTick);
     }
     for (const auto& poll : region_.polls)
-      if (auto closed = change(poll, auth::Role::kOperator, "close"); !closed) return closed;
+      if (auto closed = take_step(client_, poll.id.view(), kClose, kReason); !closed)
+        return closed.error();
     return show(screen, begin);
   }
 
@@ -108,13 +107,6 @@ class Demo {
   }
 
  private:
-  Result<void> change(const model::PollDefinition& poll, auth::Role role, std::string_view action) {
-    const auto done = client_.post_as(role, fmt::format("/v1/polls/{}/transitions", poll.id.view()),
-                                      fmt::format(R"({{"action":"{}","reason":"demo"}})", action));
-    if (!done) return done.error();
-    return {};
-  }
-
   bool is_over(Clock::time_point begin) const {
     return options_.seconds > 0 && Clock::now() - begin >= std::chrono::seconds(options_.seconds);
   }

@@ -1,12 +1,9 @@
 #include "tools/veche/demo_screen.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cstdlib>
 #include <iterator>
 
 #include "tools/veche/terminal.h"
@@ -16,37 +13,12 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kBold = "\x1b[1m";
-constexpr std::string_view kDim = "\x1b[2m";
-constexpr std::string_view kBar = "\x1b[36m";
-constexpr std::string_view kPlain = "\x1b[0m";
-
 constexpr std::size_t kHeadLines = 2;
 constexpr std::size_t kTopTerritories = 8;
 constexpr std::size_t kMostBarColumns = 40;
 constexpr std::size_t kNumberColumns = 19;  // "   1234  100.0 %  "
 
 std::uint64_t number_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
-
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-// At most so many characters.
-std::string_view cut_columns(std::string_view text, std::size_t columns) {
-  std::size_t end = 0;
-  for (; end < text.size(); ++end)
-    if (!continues_character(text[end]) && columns-- == 0) break;
-  return text.substr(0, end);
-}
-
-std::size_t columns_of(std::string_view text) {
-  return text.size() -
-         static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
-}
-
-std::string padded(std::string_view text, std::size_t columns) {
-  std::string cut(cut_columns(text, columns));
-  return cut.append(columns - columns_of(cut), ' ');
-}
 
 double milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
@@ -75,15 +47,11 @@ class PollPainter {
   }
 
  private:
-  std::string styled(std::string_view style, std::string text) const {
-    return style_.colours ? fmt::format("{}{}{}", style, text, kPlain) : text;
-  }
-
   std::string title() const {
     const auto ballots = fmt::format("  {} ballots", number_of(results_.at("ballots")));
     const auto room = style_.size.columns - std::min(style_.size.columns, ballots.size());
     const auto named = fmt::format("{} / {} ({})", poll_.title.ru, poll_.title.en, poll_.id.view());
-    return styled(kBold, std::string(cut_columns(named, room))) +
+    return style_.styled(kBold, std::string(cut_columns(named, room))) +
            std::string(cut_columns(ballots, style_.size.columns));
   }
 
@@ -124,7 +92,7 @@ class PollPainter {
     const auto numbers = fmt::format(" {:>7}  {:>5.1f} %  ", weight_of(option), share * 100);
     return padded("  " + title, room - bar_columns) +
            std::string(cut_columns(numbers, style_.size.columns)) +
-           styled(kBar, format_bar(share, bar_columns));
+           style_.styled(kBar, format_bar(share, bar_columns));
   }
 
   // The municipalities with the most ballots, those with others below left out.
@@ -140,19 +108,13 @@ class PollPainter {
     for (std::size_t i = 0; i < shown; ++i)
       fmt::format_to(std::back_inserter(line), "{}{} {}", i == 0 ? "" : ", ", places[i].second,
                      places[i].first);
-    return styled(kDim, std::string(cut_columns(line, style_.size.columns)));
+    return style_.styled(kDim, std::string(cut_columns(line, style_.size.columns)));
   }
 
   const model::PollDefinition& poll_;
   const json::value& results_;
   const ScreenStyle& style_;
 };
-
-ScreenSize size_of(std::FILE* out) {
-  winsize size{};
-  if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
-  return {size.ws_col, size.ws_row};
-}
 
 }  // namespace
 
@@ -178,23 +140,11 @@ std::string render_line(const DemoRegion& demo, const DemoBooks& books, const De
   return line;
 }
 
-DemoScreen::DemoScreen(std::FILE* out) : out_(out), live_(is_terminal(out)) {}
+DemoScreen::DemoScreen(std::FILE* out) : out_(out), picture_(out) {}
 
 void DemoScreen::show(const DemoRegion& demo, const DemoBooks& books, const DemoState& state) {
-  if (!live_) {
-    fmt::print(out_, "{}\n", render_line(demo, books, state));
-    std::fflush(out_);
-    return;
-  }
-  const auto* no_colour = std::getenv("NO_COLOR");
-  const ScreenStyle style{size_of(out_), !no_colour || *no_colour == '\0'};
-  std::string picture;
-  if (drawn_ > 0) picture = fmt::format("\x1b[{}A", drawn_);
-  const auto lines = render(demo, books, state, style);
-  for (const auto& line : lines) picture += "\r" + line + "\x1b[K\n";
-  picture += "\x1b[J";
-  drawn_ = lines.size();
-  fmt::print(out_, "{}", picture);
+  if (picture_.is_live()) return picture_.draw(render(demo, books, state, picture_.style()));
+  fmt::print(out_, "{}\n", render_line(demo, books, state));
   std::fflush(out_);
 }
 

@@ -9,18 +9,9 @@
 
 #include "tools/veche/demo_region.h"
 #include "tools/veche/demo_voters.h"
+#include "tools/veche/terminal.h"
 
 namespace veche::tools {
-
-struct ScreenSize {
-  std::size_t columns = 80;
-  std::size_t rows = 24;
-};
-
-struct ScreenStyle {
-  ScreenSize size;
-  bool colours = false;
-};
 
 // What the screen tells: the server's own results, by place in DemoRegion::polls, and our books.
 struct DemoState {
@@ -35,18 +26,17 @@ std::vector<std::string> render(const DemoRegion& demo, const DemoBooks& books,
 // The same in one line of any width.
 std::string render_line(const DemoRegion& demo, const DemoBooks& books, const DemoState& state);
 
-// For one thread. Colours unless NO_COLOR is set.
+// For one thread.
 class DemoScreen {
  public:
   explicit DemoScreen(std::FILE* out);
 
-  bool is_live() const { return live_; }  // a terminal: show() may be called often
+  bool is_live() const { return picture_.is_live(); }  // a terminal: show() may be called often
   void show(const DemoRegion& demo, const DemoBooks& books, const DemoState& state);
 
  private:
   std::FILE* const out_;
-  const bool live_;
-  std::size_t drawn_ = 0;  // lines of the last picture, above the cursor
+  Picture picture_;
 };
 
 }  // namespace veche::tools

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   add_poll(app);
   add_ballot(app);
   add_results(app);
+  add_watch(app);
   add_replay(app);
   add_bench(app);
   add_recount(app);

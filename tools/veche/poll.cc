@@ -5,6 +5,7 @@
 
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/poll_life.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -17,6 +18,7 @@ struct Options {
   std::string file;
   std::string poll;
   std::string reason;
+  std::uint32_t version = 0;
   std::string state;
   std::string territory;
   bool json = false;
@@ -31,13 +33,14 @@ std::string text_of(const json::value& value) {
 
 std::vector<std::string> row_of(const json::object& poll) {
   std::vector<std::string> row;
-  for (const auto* member : {"id", "state", "opens_at", "closes_at", "title"})
+  for (const auto* member : {"id", "state", "version", "opens_at", "closes_at", "title"})
     row.push_back(poll.contains(member) ? text_of(poll.at(member)) : "");
   return row;
 }
 
 void print_table(const json::array& polls) {
-  std::vector<std::vector<std::string>> rows{{"POLL", "STATE", "OPENS", "CLOSES", "TITLE"}};
+  std::vector<std::vector<std::string>> rows{
+      {"POLL", "STATE", "VERSION", "OPENS", "CLOSES", "TITLE"}};
   for (const auto& poll : polls)
     if (const auto* object = poll.if_object()) rows.push_back(row_of(*object));
   fmt::print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
@@ -60,7 +63,18 @@ void print_poll(const json::value& poll, bool as_json) {
   }
 }
 
-Result<Exit> create(const Options& options) {
+void print_history(const json::value& history) {
+  std::vector<std::vector<std::string>> rows{{"WHEN", "WHAT", "VERSION", "BY", "WHY"}};
+  for (const auto& row : history.at("history").as_array()) {
+    std::vector<std::string> texts;
+    for (const auto* member : {"at", "event", "version", "by", "reason"})
+      texts.push_back(text_of(row.at(member)));
+    rows.push_back(std::move(texts));
+  }
+  fmt::print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
+}
+
+Result<Exit> draft(const Options& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   auto definition = read_input(options.file);
@@ -71,26 +85,52 @@ Result<Exit> create(const Options& options) {
   return Exit::ok;
 }
 
-Result<Exit> transition(const Options& options, std::string_view action, auth::Role role) {
+Result<std::string> id_of(std::string_view definition) {
+  boost::system::error_code error;
+  const auto document = json::parse({definition.data(), definition.size()}, error);
+  const auto* object = error ? nullptr : document.if_object();
+  const auto* id = object ? object->if_contains("id") : nullptr;
+  if (!id || !id->is_string()) return Fault{"the definition is not a JSON object with an id"};
+  return std::string(id->get_string());
+}
+
+Result<Exit> edit(const Options& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
-  json::object body{{"action", json::string_view(action.data(), action.size())}};
-  if (!options.reason.empty()) body["reason"] = options.reason;
-  const auto poll = client->post_as(role, fmt::format("/v1/polls/{}/transitions", options.poll),
-                                    json::serialize(body));
+  auto definition = read_input(options.file);
+  if (!definition) return definition.error();
+  const auto id = id_of(*definition);
+  if (!id) return id.error();
+  const auto answer = client->call_as(
+      auth::Role::kModerator, {.method = "PATCH",
+                               .target = "/v1/polls/" + *id,
+                               .headers = {{"Content-Type", "application/json"},
+                                           {"If-Match", fmt::format("\"{}\"", options.version)}},
+                               .body = std::move(*definition)});
+  if (!answer) return answer.error();
+  const auto poll = parse_answer(*answer);
+  if (!poll) return poll.error();
+  print_poll(*poll, options.json);
+  return Exit::ok;
+}
+
+Result<Exit> transition(const Options& options, PollStep step) {
+  auto client = ApiClient::connect(options.server);
+  if (!client) return client.error();
+  const auto poll = take_step(*client, options.poll, step, options.reason);
   if (!poll) return poll.error();
   print_poll(*poll, options.json);
   return Exit::ok;
 }
 
 Result<Exit> list(const Options& options) {
-  const auto client = ApiClient::connect(options.server);
+  auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   json::array polls;
   auto filter = options.state.empty() ? std::string() : "&state=" + options.state;
   if (!options.territory.empty()) filter += "&territory=" + options.territory;
   for (std::string cursor;;) {
-    auto page = client->get("/v1/polls?limit=500" + filter + cursor);
+    auto page = client->get_as_staff("/v1/polls?limit=500" + filter + cursor);
     if (!page) return page.error();
     const auto& object = page->get_object();
     for (const auto& poll : object.at("polls").as_array()) polls.push_back(poll);
@@ -106,11 +146,23 @@ Result<Exit> list(const Options& options) {
 }
 
 Result<Exit> show(const Options& options) {
-  const auto client = ApiClient::connect(options.server);
+  auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
-  const auto poll = client->get("/v1/polls/" + options.poll);
+  const auto poll = client->get_as_staff("/v1/polls/" + options.poll);
   if (!poll) return poll.error();
   print_poll(*poll, options.json);
+  return Exit::ok;
+}
+
+Result<Exit> history(const Options& options) {
+  auto client = ApiClient::connect(options.server);
+  if (!client) return client.error();
+  const auto history = client->get_as_staff(fmt::format("/v1/polls/{}/history", options.poll));
+  if (!history) return history.error();
+  if (options.json)
+    fmt::print("{}\n", json::serialize(*history));
+  else
+    print_history(*history);
   return Exit::ok;
 }
 
@@ -122,34 +174,50 @@ CLI::App& add_leaf(CLI::App& poll, Options& options, const std::string& name,
   return command;
 }
 
-void add_create(CLI::App& poll) {
+void add_draft(CLI::App& poll) {
   const auto options = std::make_shared<Options>();
-  auto& command = add_leaf(poll, *options, "create", "Create a poll; needs the role moderator",
-                           {"veche poll create poll.json --keys keys/issuer.json"});
+  auto& command = add_leaf(poll, *options, "draft", "Draft a poll; needs the role moderator",
+                           {"veche poll draft poll.json --keys keys/issuer.json"});
   command.add_option("FILE", options->file, "Definition as JSON; - for stdin")->required();
-  add_signing_options(command, options->server);
-  on_run(command, [options] { return create(*options); });
+  add_staff_options(command, options->server);
+  on_run(command, [options] { return draft(*options); });
 }
 
-void add_transition(CLI::App& poll, const std::string& action, auth::Role role,
-                    const std::string& summary) {
+void add_edit(CLI::App& poll) {
   const auto options = std::make_shared<Options>();
-  auto& command = add_leaf(poll, *options, action, summary,
-                           {fmt::format("veche poll {} smolino --keys keys/issuer.json", action)});
+  auto& command = add_leaf(poll, *options, "edit",
+                           "Replace the definition of a draft; needs the role moderator",
+                           {"veche poll edit poll.json --version 1 --keys keys/issuer.json"});
+  command.add_option("FILE", options->file, "The whole definition as JSON; - for stdin")
+      ->required();
+  command.add_option("--version", options->version, "The version that it replaces, as shown")
+      ->required();
+  add_staff_options(command, options->server);
+  on_run(command, [options] { return edit(*options); });
+}
+
+void add_transition(CLI::App& poll, PollStep step, const std::string& summary,
+                    bool needs_reason = false) {
+  const auto options = std::make_shared<Options>();
+  const auto example = fmt::format("veche poll {} smolino --keys keys/issuer.json{}", step.action,
+                                   needs_reason ? " --reason \"no option for the path\"" : "");
+  auto& command = add_leaf(poll, *options, std::string(step.action), summary, {example});
   command.add_option("POLL", options->poll, "Poll id")->required();
-  command.add_option("--reason", options->reason, "Why, for the record");
-  add_signing_options(command, options->server);
-  on_run(command, [options, action, role] { return transition(*options, action, role); });
+  command.add_option("--reason", options->reason, "Why, for the record")->required(needs_reason);
+  add_staff_options(command, options->server);
+  on_run(command, [options, step] { return transition(*options, step); });
 }
 
 void add_list(CLI::App& poll) {
   const auto options = std::make_shared<Options>();
-  auto& command =
-      add_leaf(poll, *options, "list", "List polls", {"veche poll list --state open --json"});
+  auto& command = add_leaf(poll, *options, "list", "List polls; with keys or a token, drafts too",
+                           {"veche poll list --state open --json"});
   command.add_option("--state", options->state, "Only polls in this state")
-      ->check(CLI::IsMember({"scheduled", "open", "closed", "cancelled"}));
+      ->check(CLI::IsMember(
+          {"draft", "submitted", "scheduled", "open", "closed", "certified", "cancelled"}));
   command.add_option("--territory", options->territory, "Only polls for voters of this territory")
       ->type_name("CODE");
+  add_staff_options(command, options->server);
   on_run(command, [options] { return list(*options); });
 }
 
@@ -158,23 +226,36 @@ void add_show(CLI::App& poll) {
   auto& command =
       add_leaf(poll, *options, "show", "Show a poll's definition", {"veche poll show smolino"});
   command.add_option("POLL", options->poll, "Poll id")->required();
+  add_staff_options(command, options->server);
   on_run(command, [options] { return show(*options); });
+}
+
+void add_history(CLI::App& poll) {
+  const auto options = std::make_shared<Options>();
+  auto& command = add_leaf(poll, *options, "history", "Show who did what with a poll, and why",
+                           {"veche poll history smolino"});
+  command.add_option("POLL", options->poll, "Poll id")->required();
+  add_staff_options(command, options->server);
+  on_run(command, [options] { return history(*options); });
 }
 
 }  // namespace
 
 void add_poll(CLI::App& app) {
-  auto& command = add_command(app, "poll", "Create, open, close, cancel and read polls");
+  auto& command = add_command(app, "poll", "Draft, approve, open, close, certify and read polls");
   command.require_subcommand(1);
-  add_create(command);
-  add_transition(command, "open", auth::Role::kApprover,
-                 "Open a poll before its time; needs the role approver");
-  add_transition(command, "close", auth::Role::kOperator,
-                 "Close a poll at once and for ever; needs the role operator");
-  add_transition(command, "cancel", auth::Role::kApprover,
-                 "Cancel a poll for ever; needs the role approver");
+  add_draft(command);
+  add_edit(command);
+  add_transition(command, kSubmit, "Hand a draft to the approvers; needs the role moderator");
+  add_transition(command, kApprove, "Approve a draft of others; needs the role approver");
+  add_transition(command, kReturn, "Give a draft back to be edited; needs the role approver", true);
+  add_transition(command, kOpen, "Open a poll before its time; needs the role approver");
+  add_transition(command, kClose, "Close a poll at once and for ever; needs the role operator");
+  add_transition(command, kCancel, "Cancel a poll for ever; needs the role approver");
+  add_transition(command, kCertify, "Freeze the final result for ever; needs the role certifier");
   add_list(command);
   add_show(command);
+  add_history(command);
 }
 
 }  // namespace veche::tools

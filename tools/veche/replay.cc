@@ -12,6 +12,7 @@
 #include "tools/veche/interrupt.h"
 #include "tools/veche/own_server.h"
 #include "tools/veche/pabulib.h"
+#include "tools/veche/poll_life.h"
 #include "tools/veche/replay_city.h"
 #include "tools/veche/replay_load.h"
 #include "tools/veche/replay_poll.h"
@@ -74,7 +75,7 @@ Result<void> ensure_territories(ApiClient& client, const ReplayCity& city) {
 Result<json::value> ensure_poll(ApiClient& client, const model::PollDefinition& wanted) {
   const auto path = "/v1/polls/" + wanted.id.str();
   for (int attempt = 0; attempt < kPollAttempts; ++attempt) {
-    const auto present = client.call({.target = path});
+    const auto present = client.call_as(auth::Role::kAuditor, {.target = path});
     if (!present) return present.error();
     if (present->status != 404) return parse_answer(*present);
     const auto made = client.call_as(auth::Role::kModerator,
@@ -89,17 +90,9 @@ Result<json::value> ensure_poll(ApiClient& client, const model::PollDefinition& 
 }
 
 Result<void> ensure_open(ApiClient& client, const json::value& poll, const model::PollId& id) {
-  if (poll.at("state").as_string() != "scheduled") return {};
-  const auto path = fmt::format("/v1/polls/{}/transitions", id.view());
-  const auto answer =
-      client.call_as(auth::Role::kApprover, {.method = "POST",
-                                             .target = path,
-                                             .headers = {{"Content-Type", "application/json"}},
-                                             .body = R"({"action":"open","reason":"replay"})"});
-  if (!answer) return answer.error();
-  // Its time had come before ours.
-  if (answer->status == 200 || code_of(*answer) == "wrong-state") return {};
-  return fault_of(*answer);
+  const auto& state = poll.at("state").as_string();
+  const bool not_yet = state == "draft" || state == "submitted" || state == "scheduled";
+  return not_yet ? bring_to_open(client, id, "replay") : Result<void>();
 }
 
 Result<void> prepare(ApiClient& client, const ReplayCity& city,

@@ -12,10 +12,12 @@
 #include <memory>
 #include <thread>
 
+#include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "engine/node/node.h"
 #include "engine/node/stop_reason.h"
 #include "ingest/api/api.h"
+#include "ingest/api/live.h"
 #include "ingest/api/metrics.h"
 #include "ingest/auth/jwks.h"
 #include "ingest/auth/voter.h"
@@ -26,6 +28,7 @@
 #include "storage/log/embedded_log.h"
 #include "tools/veche/command.h"
 #include "tools/veche/data_folder.h"
+#include "tools/veche/open_files.h"
 #include "tools/veche/options.h"
 #include "tools/veche/terminal.h"
 
@@ -51,7 +54,25 @@ struct Options {
   std::uint16_t shards = 1;
   std::uint16_t threads = 0;
   std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
+  std::string tick = "1s";
 };
+
+// "50ms", "1s".
+std::optional<std::chrono::milliseconds> parse_tick(std::string_view text) {
+  const bool is_milliseconds = text.ends_with("ms");
+  if (!text.ends_with('s')) return std::nullopt;
+  text.remove_suffix(is_milliseconds ? 2 : 1);
+  const auto number = model::parse_number<std::uint16_t>(text);
+  if (!number) return std::nullopt;
+  const std::chrono::milliseconds tick(is_milliseconds ? *number : *number * 1'000);
+  const bool is_allowed = tick >= limits::kLiveTickMin && tick <= limits::kLiveTickMax;
+  return is_allowed ? std::optional(tick) : std::nullopt;
+}
+
+std::string check_tick(const std::string& text) {
+  return parse_tick(text) ? std::string()
+                          : fmt::format("{} is not a time from 20ms to 60s, as 50ms or 1s", text);
+}
 
 constexpr int kTreeTries = 10;  // several nodes may start with a new tree at once
 
@@ -108,14 +129,17 @@ class Service {
   }
 
   // 1. New requests are refused, connections taken no more.  2. What was taken is answered.
-  // 3. The log is closed, what was in it applied, and the last checkpoint written.
+  // 3. Nothing is streamed any more.  4. The log is closed, what was in it applied, and the last
+  // checkpoint written.
   void stop() {
     if (app_) app_->start_draining();
     if (server_) server_->drain(limits::kDrainDeadline);
     if (metrics_server_) metrics_server_->drain(1s);
+    if (live_) live_->stop();
     if (node_) node_->drain();
     server_.reset();
     metrics_server_.reset();
+    live_.reset();
     node_.reset();
   }
 
@@ -229,15 +253,17 @@ class Service {
       indexes.push_back(
           indexes_.emplace_back(std::make_unique<storage::CheckpointedIndex>(*index_store_)).get());
     node::NodeOptions node_options;
-    node_options.boot = random_id();
+    const auto boot = node_options.boot = random_id();
     node_options.node_id = folder_->node_id();
     node_options.on_position = print_position;
     node_options.on_fatal = [this](node::StopReason reason, const std::string& why) {
       on_fatal(reason, why);
     };
     node_options.on_applied = [this](auto waited) { metrics_.records_applied(waited); };
+    node_options.publish_interval = *parse_tick(options_.tick);
     node_ = std::make_unique<node::Node>(*log_, std::move(indexes), std::move(node_options));
-    app_ = std::make_unique<api::App>(*node_, std::move(*secret_),
+    live_ = std::make_unique<api::Live>(*node_, metrics_, *parse_tick(options_.tick), boot);
+    app_ = std::make_unique<api::App>(*node_, *live_, std::move(*secret_),
                                       std::make_shared<const auth::KeySet>(*std::move(keys)),
                                       metrics_);
     if (options_.test_data) app_->mark_test_data();
@@ -372,6 +398,7 @@ class Service {
   std::unique_ptr<storage::IndexStore> index_store_;
   std::vector<std::unique_ptr<storage::CheckpointedIndex>> indexes_;
   std::unique_ptr<node::Node> node_;
+  std::unique_ptr<api::Live> live_;
   std::unique_ptr<api::App> app_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Server> metrics_server_;
@@ -379,6 +406,7 @@ class Service {
 
 Result<Exit> serve(const Options& options) {
   const auto signals = block_signals();
+  allow_many_files();
   Service service(options, signals);
   if (auto started = service.start(); !started) return started.error();
   fmt::print("{}\n", service.url());
@@ -442,6 +470,9 @@ void add_serve(CLI::App& app) {
       .add_option("--disk-reserve-mib", options->disk_reserve_mib,
                   "Ballots are refused when the disk has less room")
       ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--tick", options->tick, "How often live results move: 20ms to 60s")
+      ->check(CLI::Validator(check_tick, "TIME"))
       ->capture_default_str();
   on_run(command, [options] { return serve(*options); });
 }

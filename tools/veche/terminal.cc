@@ -1,10 +1,12 @@
 #include "tools/veche/terminal.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace veche::tools {
 namespace {
@@ -58,6 +60,41 @@ std::string format_bar(double share, std::size_t width) {
   std::string bar;
   for (std::size_t i = 0; i < eighths / 8; ++i) bar += "█";
   return bar + kEighths[eighths % 8];
+}
+
+std::string_view cut_columns(std::string_view text, std::size_t columns) {
+  std::size_t end = 0;
+  for (; end < text.size(); ++end)
+    if (!continues_character(text[end]) && columns-- == 0) break;
+  return text.substr(0, end);
+}
+
+std::string padded(std::string_view text, std::size_t columns) {
+  std::string cut(cut_columns(text, columns));
+  return cut.append(columns - width_of(cut), ' ');
+}
+
+std::string ScreenStyle::styled(std::string_view style, std::string text) const {
+  return colours ? fmt::format("{}{}\x1b[0m", style, text) : text;
+}
+
+ScreenStyle Picture::style() const {
+  const auto* no_colour = std::getenv("NO_COLOR");
+  ScreenStyle style{{}, !no_colour || *no_colour == '\0'};
+  winsize size{};
+  if (ioctl(fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0)
+    style.size = {size.ws_col, size.ws_row};
+  return style;
+}
+
+void Picture::draw(const std::vector<std::string>& lines) {
+  std::string picture;
+  if (drawn_ > 0) picture = fmt::format("\x1b[{}A", drawn_);
+  for (const auto& line : lines) picture += "\r" + line + "\x1b[K\n";
+  picture += "\x1b[J";
+  drawn_ = lines.size();
+  fmt::print(out_, "{}", picture);
+  std::fflush(out_);
 }
 
 std::string_view cut_utf8(std::string_view text, std::size_t bytes) {

@@ -278,6 +278,7 @@
       if ('final' in data && String(data.final) !== shown.final) return reload();
       if (kind === 'hidden' && shown.shown === 'true') return reload();
       if (kind === 'state' || kind === 'hidden') return;
+      if (shown.state === 'scheduled') return;  // zeros of a poll that nobody could vote in
       const own = shown.territory
         ? data.territories?.find((one) => one.code === shown.territory) : data;
       if (own && 'ballots' in own) this.takeCounts(own, data);

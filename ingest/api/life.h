@@ -1,0 +1,39 @@
+// The life of a poll in the hands of staff: drafted, edited, submitted, approved or returned,
+// opened, closed, certified, cancelled. What is done is judged by the log alone (apply::judge);
+// here is decided who may ask for it.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "ingest/api/app.h"
+#include "ingest/api/certificates.h"
+
+namespace veche::api {
+
+class Life {
+ public:
+  Life(Local& local, Certificates& certificates) : local_(local), certificates_(certificates) {}
+
+  void create(const http::Request& request, http::Responder responder);
+  // The whole definition, as in create, with If-Match: "VERSION" of the one that it replaces.
+  void edit(const http::Request& request, std::string_view poll, http::Responder responder);
+  // {"action": "...", "reason": "..."}; with If-Match for the version that was read.
+  void transition(const http::Request& request, std::string_view poll, http::Responder responder);
+
+ private:
+  std::shared_ptr<const model::PollDefinition> read_definition(std::string_view body,
+                                                               const StaffMember& member,
+                                                               const http::Responder& responder);
+  void change(node::PollChangeRequest request, http::Responder responder);
+  static http::Response answer(const node::PollChangeRequest& request,
+                               const node::ChangeResult& result);
+
+  Local& local_;
+  Certificates& certificates_;
+};
+
+// The refusals that every change of a poll shares; `done` is none of them.
+http::Response refused_change(const node::ChangeResult& result);
+
+}  // namespace veche::api

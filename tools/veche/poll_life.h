@@ -1,0 +1,37 @@
+// The life of a poll as the commands walk it, by two people at least: who drafts does not approve.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string_view>
+
+#include "engine/model/ids.h"
+#include "engine/model/poll.h"
+#include "engine/model/result.h"
+#include "tools/veche/api_client.h"
+
+namespace veche::tools {
+
+// One of the actions of POST .../transitions, and who does it.
+struct PollStep {
+  std::string_view action;
+  auth::Role role;
+};
+inline constexpr PollStep kSubmit{"submit", auth::Role::kModerator};
+inline constexpr PollStep kApprove{"approve", auth::Role::kApprover};
+inline constexpr PollStep kReturn{"return", auth::Role::kApprover};
+inline constexpr PollStep kOpen{"open", auth::Role::kApprover};
+inline constexpr PollStep kClose{"close", auth::Role::kOperator};
+inline constexpr PollStep kCancel{"cancel", auth::Role::kApprover};
+inline constexpr PollStep kCertify{"certify", auth::Role::kCertifier};
+
+// The poll after the step. An empty reason is left out.
+Result<boost::json::value> take_step(ApiClient& client, std::string_view poll, PollStep step,
+                                     std::string_view reason);
+
+// From a draft, or from wherever others have brought it meanwhile, to open.
+Result<void> bring_to_open(ApiClient& client, const model::PollId& poll, std::string_view reason);
+// From nothing to open.
+Result<void> draft_and_open(ApiClient& client, const model::PollDefinition& poll,
+                            std::string_view reason);
+
+}  // namespace veche::tools

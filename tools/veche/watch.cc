@@ -1,0 +1,161 @@
+// `veche watch`: a poll's live results, as they change.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "ingest/http/event_client.h"
+#include "tools/veche/api_client.h"
+#include "tools/veche/command.h"
+#include "tools/veche/interrupt.h"
+#include "tools/veche/terminal.h"
+#include "tools/veche/watch_screen.h"
+
+namespace veche::tools {
+namespace {
+
+namespace json = boost::json;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSilence{45'000};  // three times as long as a server is ever silent
+constexpr milliseconds kDefaultRetry{3'000};
+constexpr milliseconds kWaitStep{50};
+constexpr milliseconds kRedraw{1'000};  // the age grows though nothing happens
+constexpr int kOk = 200;
+constexpr int kServiceUnavailable = 503;
+
+struct Options {
+  ServerOptions server;
+  std::string poll;
+  std::string language = "en";
+  bool once = false;
+};
+
+class Watch {
+ public:
+  explicit Watch(const Options& options)
+      : options_(options),
+        language_(options.language == "ru" ? WatchLanguage::ru : WatchLanguage::en) {}
+
+  Result<Exit> run() {
+    const auto client = ApiClient::connect(options_.server);
+    if (!client) return client.error();
+    auto poll = client->get("/v1/polls/" + options_.poll);
+    if (!poll) return poll.error();
+    state_.poll = *std::move(poll);
+    while (!is_over()) {
+      const auto wait = follow();
+      if (!wait) return wait.error();
+      if (!is_over()) pause(*wait);
+    }
+    return interrupted() ? Exit::interrupted : Exit::ok;
+  }
+
+ private:
+  bool is_over() const { return interrupted() || is_done_; }
+
+  // One connection; afterwards how long to wait for the next. What the first one meets is told;
+  // later ones meet a server that is started again, and its proxy.
+  Result<milliseconds> follow() {
+    http::Call call{.target = fmt::format("/v1/polls/{}/stream", options_.poll)};
+    if (!options_.server.token.empty())
+      call.headers.emplace_back("Authorization", "Bearer " + options_.server.token);
+    const auto followed = http::follow_events(
+        options_.server.url, call, kSilence, [this](const auto& event) { on_event(event); },
+        [this] {
+          redraw_if_due();
+          return is_over();
+        });
+    lose_connection();
+    if (!followed) return was_connected_ ? Result<milliseconds>(kDefaultRetry) : followed.error();
+    const auto& answer = followed->answer;
+    if (answer.status == kOk) return followed->retry.value_or(kDefaultRetry);
+    const bool may_pass = answer.status >= 500 && was_connected_;
+    if (!may_pass && !is_over()) return fault_of(answer);
+    const bool tells_when = answer.status == kServiceUnavailable && answer.retry_after;
+    return tells_when ? milliseconds(*answer.retry_after) : kDefaultRetry;
+  }
+
+  void on_event(const http::ServerEvent& event) {
+    state_.is_connected = was_connected_ = true;
+    const auto data = json::parse(event.data);
+    const bool is_shown = take_event(event.name, data, state_);
+    if (is_shown) told_at_ = Clock::now();
+    if (!picture_.is_live())
+      print(event, data);
+    else if (is_shown)
+      redraw();
+    is_done_ = is_shown && (options_.once || state_.is_final);
+  }
+
+  static void print(const http::ServerEvent& event, const json::value& data) {
+    const json::object line{{"event", event.name}, {"id", event.id}, {"data", data}};
+    fmt::print("{}\n", json::serialize(line));
+    std::fflush(stdout);
+  }
+
+  void lose_connection() {
+    if (is_over()) return;
+    if (std::exchange(state_.is_connected, false)) told_at_ = Clock::now();
+    redraw();
+  }
+
+  void pause(milliseconds wait) {
+    for (const auto until = Clock::now() + wait; Clock::now() < until && !is_over();) {
+      std::this_thread::sleep_for(kWaitStep);
+      redraw_if_due();
+    }
+  }
+
+  void redraw_if_due() {
+    if (Clock::now() - drawn_at_ >= kRedraw) redraw();
+  }
+
+  void redraw() {
+    drawn_at_ = Clock::now();
+    if (!picture_.is_live() || !was_connected_) return;
+    state_.age = std::chrono::floor<std::chrono::seconds>(drawn_at_ - told_at_);
+    picture_.draw(render(state_, language_, picture_.style()));
+  }
+
+  const Options& options_;
+  const WatchLanguage language_;
+  WatchState state_;
+  Picture picture_{stdout};
+  bool was_connected_ = false;
+  bool is_done_ = false;
+  Clock::time_point told_at_, drawn_at_;
+};
+
+Result<Exit> watch(const Options& options) {
+  catch_interrupts();
+  return Watch(options).run();
+}
+
+}  // namespace
+
+void add_watch(CLI::App& app) {
+  auto& command = add_command(
+      app, "watch",
+      "Follow a poll's live results until they are final: in a terminal drawn in place, in a pipe "
+      "one line of JSON an event",
+      {"veche watch smolino", "veche watch smolino --once | jq .data.ballots"});
+  const auto options = std::make_shared<Options>();
+  command.add_option("POLL", options->poll, "Poll id")->required();
+  add_server_option(command, options->server);
+  command
+      .add_option("--token", options->server.token,
+                  "A vote token, for a poll that shows its counts to those who vote")
+      ->type_name("TOKEN");
+  command.add_option("--lang", options->language, "Of titles and words on the screen")
+      ->check(CLI::IsMember({"ru", "en"}))
+      ->capture_default_str();
+  command.add_flag("--once", options->once, "End when it was shown once");
+  on_run(command, [options] { return watch(*options); });
+}
+
+}  // namespace veche::tools
