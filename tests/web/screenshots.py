@@ -74,14 +74,14 @@ def fill(server, tree):
                           disclosure={"mode": "steps", "k": 10}, targets=("90601000", "90604000")))
     server.create_poll(poll("bus", "Маршруты автобусов весной", "Bus routes in spring",
                             opens_in=20 * 86400, closes_in=30 * 86400))
-    server.open_poll(poll("school", "Школьный двор в Ёлкине", "The school yard of Yolkino",
+    server.open_poll(poll("shore", "Берег у Ёлкина", "The shore at Yolkino",
                           targets=("90601400",)))
     chance = random.Random(7)
     leaves, crowds = homes(tree)
     vote(server, "embankment", 8_417, chance, leaves, crowds)
-    vote(server, "school", 312, chance, ["90601400"], [1])
-    server.change_poll("school", "close")
-    while server.change_poll("school", "certify").code == "not-final":
+    vote(server, "shore", 312, chance, ["90601400"], [1])
+    server.change_poll("shore", "close")
+    while server.change_poll("shore", "certify").code == "not-final":
         time.sleep(0.1)
 
 
@@ -116,7 +116,7 @@ def pictures(server):
         ("territories", server.url + "/polls/embankment?lang=ru", wide, ".territories"),
         ("poll-phone", server.url + "/polls/embankment?lang=ru", phone, None),
         ("hidden-phone", server.url + "/polls/park?lang=ru", phone, None),
-        ("certified", server.url + "/polls/school?lang=en", wide, None),
+        ("certified", server.url + "/polls/shore?lang=en", wide, None),
         ("load", metrics + "/load?lang=en", {**wide, "height": 700}, None),
     ]
 

@@ -45,8 +45,10 @@
   const clock = new Intl.DateTimeFormat(locale, second);
 
   function showTimes(root) {
-    for (const time of root.querySelectorAll('time'))
-      write(time, (time.closest('.fresh') ? clock : whole).format(new Date(time.dateTime)));
+    for (const time of root.querySelectorAll('time')) {
+      const moves = root.dataset.stream && time.closest('.fresh');
+      write(time, (moves ? clock : whole).format(new Date(time.dateTime)));
+    }
   }
 
   // --- The table of territories ---
