@@ -105,6 +105,7 @@ void Control::apply_record(const v1::Record& record, ControlApplied& applied) {
     case v1::Record::kPollChange:
       return apply_change(record.poll_change(), applied);
     case v1::Record::kGenesis:
+      if (position().next.value == 0) partitions_ = record.genesis().partitions();
       return;
     case v1::Record::kHello:
       return compare(record.hello().tail(), applied);
@@ -134,9 +135,10 @@ void Control::apply_territories(const v1::Record& record, ControlApplied& applie
   const auto& part = record.territories();
   applied.effect = ControlEffect::void_change;
   if (part.version() != current_.trees.size() + 1) return;  // another writer was first
-  if (part.part() == 0) tree_parts_ = {record.boot(), part.version(), 0, {}};
+  if (part.part() == 0) tree_parts_ = {record.boot(), record.counter(), part.version(), 0, {}};
   if (record.boot() != tree_parts_.boot || part.version() != tree_parts_.version ||
-      part.part() != tree_parts_.parts)
+      part.part() != tree_parts_.parts ||
+      record.counter() != tree_parts_.first_counter + tree_parts_.parts)
     return;
   if (tree_parts_.csv.size() + part.csv().size() > limits::kTreeBodyBytes) return;
   ++tree_parts_.parts;
@@ -194,7 +196,7 @@ void Control::apply_publication(const v1::Record& record, ControlApplied& applie
   }
   applied.poll = *id;
   auto entry = std::make_shared<model::PollEntry>(*current);
-  switch (publications_.apply(record, *entry)) {
+  switch (publications_.apply(record, partitions_, *entry)) {
     case Publications::Effect::noted:
       return;
     case Publications::Effect::is_void:
@@ -222,6 +224,7 @@ bool Control::take_definition(const v1::PollChange& change, model::PollEntry& en
                     ? std::make_shared<const model::PollCells>(*entry.definition, *entry.tree,
                                                                entry.target_places)
                     : nullptr;
+  if (entry.cells && !model::can_publish(*entry.definition, entry.cells->size())) return false;
   ++entry.version;
   return true;
 }

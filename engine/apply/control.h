@@ -63,6 +63,7 @@ class Control {
   // Parts of a version of the tree that is still being read, all of one writer.
   struct TreeParts {
     std::string boot;
+    std::uint64_t first_counter = 0;
     std::uint32_t version = 0;
     std::uint32_t parts = 0;
     std::string csv;
@@ -84,6 +85,7 @@ class Control {
   TreeParts tree_parts_;
   CertificateParts certificate_parts_;
   Publications publications_;
+  std::uint32_t partitions_ = 0;  // as GENESIS says
   v1::Record record_;
 };
 

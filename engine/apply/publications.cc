@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "engine/model/limits.h"
 #include "engine/model/tally.h"
@@ -11,6 +12,12 @@ namespace {
 
 using model::PollPhase;
 using model::Publication;
+
+using Row = std::vector<std::uint64_t>;
+
+bool is_zero(const Row& row) {
+  return std::all_of(row.begin(), row.end(), [](std::uint64_t count) { return count == 0; });
+}
 
 // What is told of the hour is the last that was known in it.
 void extend_series(Publication& publication) {
@@ -31,33 +38,39 @@ void keep_last(model::PollEntry& entry) {
 
 }  // namespace
 
-Publications::Effect Publications::apply(const v1::Record& record, model::PollEntry& entry) {
+// Parts of one publication have one writer and counters without a gap: those of another attempt,
+// which a log of several machines may bring late, never mix with them.
+Publications::Effect Publications::apply(const v1::Record& record, std::uint32_t partitions,
+                                         model::PollEntry& entry) {
   const auto& part = record.publication();
   const auto* last = entry.publication.get();
   const bool publishes = entry.cells && (entry.phase == PollPhase::open || entry.takes_no_more());
   if (!publishes || part.version() != (last ? last->version : 0) + 1) return Effect::is_void;
   if (last && last->is_final) return Effect::is_void;
 
-  auto& parts = parts_[entry.definition->id];
+  const auto& id = entry.definition->id;
+  auto& parts = parts_[id];
   if (part.part() == 0) {
-    parts = {record.boot(), 0, 0, std::make_shared<Publication>()};
+    parts = {record.boot(), record.counter(), 0, 0, false, std::make_shared<Publication>()};
     if (last) *parts.publication = *last;
     parts.publication->version = part.version();
     parts.publication->cells.resize(entry.cells->size());
   }
   if (!parts.publication || parts.boot != record.boot() || parts.count != part.part() ||
+      parts.first_counter + parts.count != record.counter() ||
       parts.publication->version != part.version())
     return Effect::is_void;
   ++parts.count;
   if (!add_cells(part, entry, parts)) {
-    parts_.erase(entry.definition->id);
+    parts_.erase(id);
     return Effect::invalid;
   }
   if (!part.last()) return Effect::noted;
+  const bool fits = finish(part, partitions, entry, parts);
   const auto whole = std::move(parts.publication);
-  parts_.erase(entry.definition->id);
-  if (!finish(part, entry, *whole)) return Effect::invalid;
-  keep_last(entry);
+  parts_.erase(id);
+  if (!fits) return Effect::invalid;
+  if (last && last->shown_version != whole->shown_version) keep_last(entry);
   entry.publication = whole;
   return Effect::published;
 }
@@ -71,30 +84,39 @@ bool Publications::add_cells(const v1::Publication& part, const model::PollEntry
     const auto fits = [&](const auto& row) { return row.empty() || row.size() == width; };
     if (cell.cell() >= entry.cells->size() || !fits(cell.shown()) || !fits(cell.held()))
       return false;
-    auto& shown = parts.publication->cells[cell.cell()];
-    shown = cell.shown().empty() && cell.held().empty()
-                ? nullptr
-                : std::make_shared<const model::PublishedCell>(
-                      model::PublishedCell{{cell.shown().begin(), cell.shown().end()},
-                                           {cell.held().begin(), cell.held().end()}});
+    auto now = std::make_shared<const model::PublishedCell>(
+        model::PublishedCell{{cell.shown().begin(), cell.shown().end()},
+                             {cell.held().begin(), cell.held().end()},
+                             cell.judged()});
+    auto& before = parts.publication->cells[cell.cell()];
+    parts.shows_more |= (before ? before->shown : Row()) != now->shown && !is_zero(now->shown);
+    before = std::move(now);
   }
   return true;
 }
 
-bool Publications::finish(const v1::Publication& last, const model::PollEntry& entry,
-                          Publication& publication) {
+bool Publications::finish(const v1::Publication& last, std::uint32_t partitions,
+                          const model::PollEntry& entry, Parts& parts) {
   const auto& ends = last.group_ends();
   const auto cells = static_cast<std::uint32_t>(entry.cells->size());
   const bool ascends =
       std::adjacent_find(ends.begin(), ends.end(), std::greater_equal<>()) == ends.end();
-  if (last.cut_size() > limits::kPartitions || !ascends) return false;
-  if (last.final() ? ends.empty() || *ends.rbegin() != cells : !ends.empty()) return false;
+  if (static_cast<std::uint32_t>(last.cut_size()) != partitions || !ascends) return false;
+  if (last.final() ? ends.empty() || ends[0] == 0 || *ends.rbegin() != cells : !ends.empty())
+    return false;
+  auto& publication = *parts.publication;
+  const bool is_first = publication.version == 1;
+  const bool is_seen =
+      is_first || last.final() || parts.shows_more || last.turnout() != publication.turnout;
   publication.at = model::Instant(std::chrono::milliseconds(last.unix_ms()));
   publication.cut.clear();
   for (const auto offset : last.cut()) publication.cut.push_back({offset});
   publication.turnout = last.turnout();
   publication.is_final = last.final();
   publication.group_ends.assign(ends.begin(), ends.end());
+  if (!is_seen) return true;
+  ++publication.shown_version;
+  publication.shown_at = publication.at;
   extend_series(publication);
   return true;
 }

@@ -22,20 +22,23 @@ class Publications {
     is_void,    // another one came first, or the poll does not publish
     invalid,
   };
-  Effect apply(const v1::Record& record, model::PollEntry& entry);
+  // `partitions` is how many ballots partitions there are.
+  Effect apply(const v1::Record& record, std::uint32_t partitions, model::PollEntry& entry);
 
  private:
   // Of one poll: the parts of its next publication that are there, all of one writer.
   struct Parts {
     std::string boot;
+    std::uint64_t first_counter = 0;
     std::uint32_t count = 0;
     std::size_t bytes = 0;
+    bool shows_more = false;  // some cell shows what it did not before
     std::shared_ptr<model::Publication> publication;
   };
 
   static bool add_cells(const v1::Publication& part, const model::PollEntry& entry, Parts& parts);
-  static bool finish(const v1::Publication& last, const model::PollEntry& entry,
-                     model::Publication& publication);
+  static bool finish(const v1::Publication& last, std::uint32_t partitions,
+                     const model::PollEntry& entry, Parts& parts);
 
   std::map<model::PollId, Parts> parts_;
 };

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/model/limits.h"
+#include "engine/model/tally.h"
 
 namespace veche::model {
 namespace {
@@ -50,6 +51,10 @@ std::vector<bool> places_with_cells(const PollDefinition& poll, const TerritoryT
 }
 
 }  // namespace
+
+bool can_publish(const PollDefinition& poll, std::size_t cells) {
+  return cells * TallyShape(poll).width() <= limits::kPublicationCounts;
+}
 
 PollCells::PollCells(const PollDefinition& poll, const TerritoryTree& tree,
                      const std::vector<TerritoryIndex>& target_places)

@@ -21,6 +21,9 @@
 
 namespace veche::model {
 
+// Whether a publication of so many cells can be written: kPublicationCounts.
+bool can_publish(const PollDefinition& poll, std::size_t cells);
+
 class PollCells {
  public:
   // Cells are those of the territory targets; of the whole tree if an address is a target, for then

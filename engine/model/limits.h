@@ -47,8 +47,9 @@ inline constexpr std::size_t kRecordBytes = 512 * 1'024;
 inline constexpr std::size_t kTerritoriesPartBytes = 384 * 1'024;
 inline constexpr std::size_t kPublicationPartBytes = 384 * 1'024;
 inline constexpr std::size_t kPublicationBytes = 64 * 1'024 * 1'024;  // all parts
-inline constexpr std::size_t kPublicationsKept = 64;                  // of a poll, before the last
-inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;          // as Protocol Buffers
+inline constexpr std::size_t kPublicationCounts = 3'000'000;  // cells by the numbers of a row
+inline constexpr std::size_t kPublicationsKept = 64;          // of a poll, before the last
+inline constexpr std::size_t kDefinitionBytes = 480 * 1'024;  // as Protocol Buffers
 static_assert(kTerritoriesPartBytes < kRecordBytes && kDefinitionBytes < kRecordBytes,
               "a part, or a definition, and its envelope fit into one record");
 inline constexpr std::size_t kCertificatePartBytes = 384 * 1'024;
@@ -56,6 +57,9 @@ inline constexpr std::size_t kCertificateBytes = 8 * 1'024 * 1'024;  // all part
 inline constexpr std::size_t kCertifiedDocumentBytes = 64 * 1'024 * 1'024;
 static_assert(kCertificatePartBytes < kRecordBytes, "a part and its envelope fit into one record");
 inline constexpr std::size_t kAppendQueueBytes = 64 * 1'024 * 1'024;
+static_assert(2 * kPublicationCounts * 10 < kPublicationBytes &&
+                  kPublicationBytes <= kAppendQueueBytes,
+              "shown and held of every cell can be written, whatever the numbers are");
 inline constexpr std::size_t kAppendQueueRecords = 200'000;  // of Kafka: each is an object there
 inline constexpr std::uint64_t kDiskReserveBytes = 256ull * 1'024 * 1'024;
 inline constexpr std::size_t kDeliveryBytes = 1 * 1'024 * 1'024;  // one read while replaying
@@ -116,7 +120,7 @@ inline constexpr std::size_t kListLimit = 500;
 inline constexpr std::size_t kReadersPerThread = 16'384;  // of streams, besides connections
 inline constexpr std::size_t kStreamsWrittenAtOnce = 32;  // then others get their turn
 inline constexpr std::size_t kPollsPerStream = 32;
-inline constexpr std::size_t kLiveViews = 4'096;  // different ones of a thread, over all threads
+inline constexpr std::size_t kLiveViews = 4'096;  // narrowed ones, of each thread, in all
 inline constexpr std::chrono::milliseconds kLiveTick{1'000};
 inline constexpr std::chrono::milliseconds kLiveTickMin{20};
 inline constexpr std::chrono::milliseconds kLiveTickMax{60'000};

@@ -24,6 +24,7 @@ std::vector<v1::Publication> to_messages(const PollId& poll, const Publication& 
     if (now) {
       message.mutable_shown()->Add(now->shown.begin(), now->shown.end());
       message.mutable_held()->Add(now->held.begin(), now->held.end());
+      message.set_judged(now->judged);
     }
     const auto size = message.ByteSizeLong();
     if (bytes > 0 && bytes + size > limits::kPublicationPartBytes) begin_part();

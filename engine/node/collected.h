@@ -14,7 +14,7 @@ namespace veche::node {
 struct PartialTally {
   model::PartitionId partition;
   model::Position position;
-  model::Instant as_of;  // everything that was in the log then is in it
+  model::Instant as_of;      // everything that was in the log then is in it
   std::uint64_t behind = 0;  // records of the log, as far as it is known, that are not applied
   std::uint64_t changes = 0;
   bool closed = false;

@@ -166,9 +166,28 @@ void Node::run_steward() {
 void Node::publish_due(model::Instant now) {
   for (const auto& poll : steward_.take_due_publications(options_.publish_interval, now))
     collect(poll, [this, poll](Collected collected) {
-      steward_mail_.push([this, poll, collected = std::move(collected)]() mutable {
-        steward_.publish(poll, std::move(collected), wall_clock());
+      const auto gathered = std::make_shared<const Collected>(std::move(collected));
+      when_durable(*gathered, [this, poll, gathered](bool durable) {
+        steward_mail_.push([this, poll, gathered, durable] {
+          steward_.publish(poll, durable ? *gathered : Collected(), wall_clock());
+        });
       });
+    });
+}
+
+void Node::when_durable(const Collected& collected, std::function<void(bool)> done) {
+  struct Waiting {
+    std::atomic<std::size_t> missing;
+    std::atomic<bool> durable{true};
+    std::function<void(bool)> done;
+  };
+  const auto waiting = std::make_shared<Waiting>();
+  waiting->missing = collected.partials.size();
+  waiting->done = std::move(done);
+  for (const auto& partial : collected.partials)
+    when_applied(partial.partition, partial.position.next, [waiting](bool applied) {
+      if (!applied) waiting->durable = false;
+      if (--waiting->missing == 0) waiting->done(waiting->durable);
     });
 }
 

@@ -86,6 +86,8 @@ class Node final : private ShardEvents, private StewardEvents {
   void collect(const model::PollId& poll, std::function<void(Collected)> done);
   void when_applied(model::PartitionId partition, model::Offset offset,
                     std::function<void(bool)> done);
+  // Calls back with true when all that was collected is known to be durable.
+  void when_durable(const Collected& collected, std::function<void(bool)> done);
 
   std::uint16_t partitions() const { return log_.partitions(); }
 

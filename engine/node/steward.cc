@@ -349,7 +349,7 @@ void Steward::barrier(BarrierDone done, Instant now) {
 std::vector<model::PollId> Steward::take_due_publications(std::chrono::milliseconds interval,
                                                           Instant now) {
   std::vector<model::PollId> due;
-  if (!serving_ || !elapsed(looked_at_, now, interval / 4)) return due;
+  if (!knows_the_time(now) || !elapsed(looked_at_, now, interval / 4)) return due;
   looked_at_ = now;
   for (const auto& [id, poll] : control_.directory()->polls) {
     if (!poll->cells || (poll->phase != PollPhase::open && !poll->takes_no_more())) continue;
@@ -374,6 +374,7 @@ void Steward::publish(const model::PollId& id, Collected collected, Instant now)
   if (found == publishing_.end()) return;
   found->second.is_gathering = false;
   found->second.counter.reset();
+  if (collected.partials.empty()) return;           // the log does not prove it: look again
   collected.poll = control_.directory()->find(id);  // it may have changed since
   const auto next = publish::next_publication(collected, now);
   if (!next) return;
@@ -411,11 +412,15 @@ void Steward::tick(Instant now) {
     return;
   }
   expire(now);
-  // What is decided by the clock waits for what the others say of it.
-  if (elapsed(asked_at_, now, limits::kClockSkew) && !peers_.clock_is_off(now)) open_and_close(now);
+  if (knows_the_time(now)) open_and_close(now);
   const bool wanted = !behind_next_barrier_.empty() || !uncovered_.empty() ||
                       elapsed(last_tail_, now, limits::kTailProofInterval);
   if (barrier_counter_ ? lost(barrier_at_) : wanted) append_noop(now);
+}
+
+// What is decided by the clock, or told with its time, waits for what the others say of it.
+bool Steward::knows_the_time(Instant now) const {
+  return serving_ && elapsed(asked_at_, now, limits::kClockSkew) && !peers_.clock_is_off(now);
 }
 
 // A change that does not come back may be in the log or not: only a look at the poll can tell. What

@@ -146,6 +146,7 @@ class Steward {
     bool was_ours = true;                  // the last publication
   };
 
+  bool knows_the_time(model::Instant now) const;
   void append_hello(model::Instant now);
   void on_publication(const apply::ControlApplied& applied, model::Instant now);
   void stop(const apply::ControlApplied& applied, model::Instant now);

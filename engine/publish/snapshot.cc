@@ -147,19 +147,20 @@ Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer vi
   if (poll->publication) return snapshot_of(poll, *poll->publication, poll->phase);
   model::Publication nothing;
   for (const auto& row : poll->history->rows)
-    if (row.event != model::Event::audited) nothing.at = row.at;
+    if (row.event != model::Event::audited) nothing.shown_at = row.at;
   nothing.cells.resize(poll->cells->size());
   return snapshot_of(poll, nothing, poll->phase);
 }
 
-std::optional<Published> publish_earlier(const std::shared_ptr<const model::PollEntry>& poll,
+// Which versions there are would tell how much was voted: hidden comes first.
+std::optional<Published> publish_version(const std::shared_ptr<const model::PollEntry>& poll,
                                          std::uint64_t version, Viewer viewer) {
-  for (const auto& publication : poll->earlier) {
-    if (publication->version != version) continue;
-    const bool is_final = poll->publication->is_final;
-    if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
-    return snapshot_of(poll, *publication, model::PollPhase::open);
-  }
+  auto newest = publish(poll, viewer);
+  if (std::holds_alternative<Hidden>(newest)) return newest;
+  if (poll->publication && poll->publication->shown_version == version) return newest;
+  for (const auto& publication : poll->earlier)
+    if (publication->shown_version == version)
+      return snapshot_of(poll, *publication, model::PollPhase::open);
   return std::nullopt;
 }
 

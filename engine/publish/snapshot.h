@@ -99,8 +99,8 @@ bool needs_tallies(const model::PollEntry& poll, Viewer viewer);
 Published publish(const node::Collected& collected, Viewer viewer);
 // Where no tallies are needed.
 Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
-// A publication of a poll in steps before its last; nothing: it is not kept.
-std::optional<Published> publish_earlier(const std::shared_ptr<const model::PollEntry>& poll,
+// As of a version of a poll in steps, by the number that was shown; nothing: it is not kept.
+std::optional<Published> publish_version(const std::shared_ptr<const model::PollEntry>& poll,
                                          std::uint64_t version, Viewer viewer);
 
 }  // namespace veche::publish

@@ -51,13 +51,28 @@ bool covers(const node::Collected& collected, const Publication& publication) {
   return true;
 }
 
+// Whether each cell has all that it shows and holds: it has, unless the log lost ballots.
+bool holds_all(const std::vector<Row>& cast, const Publication& publication) {
+  for (std::size_t cell = 0; cell < cast.size(); ++cell) {
+    const auto* before = publication.cells[cell].get();
+    for (std::size_t i = 0; before && i < cast[cell].size(); ++i) {
+      const auto shown = before->shown.empty() ? 0 : before->shown[i];
+      const auto held = before->held.empty() ? 0 : before->held[i];
+      if (cast[cell][i] < shown + held) return false;
+    }
+  }
+  return true;
+}
+
 bool all_closed(const node::Collected& collected) {
   return !collected.partials.empty() &&
          std::all_of(collected.partials.begin(), collected.partials.end(),
                      [](const auto& partial) { return partial.closed; });
 }
 
-// One step of one cell, given all its ballots; nullptr: it stays as it is.
+// One step of one cell, given all its ballots; nullptr: it stays as it is. Ballots that may not
+// come out are judged again when k more are there, and not before: else the very moment in which a
+// batch comes out would be that of the ballot that first said something else.
 std::shared_ptr<const PublishedCell> step(const PublishedCell* before, Row cast,
                                           const model::PollDefinition& poll,
                                           const model::TallyShape& shape) {
@@ -67,16 +82,16 @@ std::shared_ptr<const PublishedCell> step(const PublishedCell* before, Row cast,
   }
   if (kFaultVariant == FaultVariant::steps_parents_live && !may_come_out(cast, shape, poll))
     return std::make_shared<PublishedCell>(
-        PublishedCell{before ? before->shown : Row(shape.width()), std::move(cast)});
-  if (!may_come_out(cast, shape, poll)) return nullptr;
-  auto after = std::make_shared<PublishedCell>();
+        PublishedCell{before ? before->shown : Row(shape.width()), std::move(cast), 0});
+  const auto least = kFaultVariant == FaultVariant::steps_cut_every_ballot ? 1 : poll.least_voters;
+  if (cast[0] < (before ? before->judged : 0) + least) return nullptr;
+  auto after = std::make_shared<PublishedCell>(before ? *before : PublishedCell());
+  after->judged = cast[0];
+  if (!may_come_out(cast, shape, poll)) return after;
   after->shown.resize(shape.width());
-  if (before) {
-    after->shown = before->shown;
-    after->shown.resize(shape.width());
-    add(after->shown, before->held);
-  }
+  add(after->shown, after->held);
   after->held = std::move(cast);
+  after->judged = 0;
   return after;
 }
 
@@ -123,7 +138,7 @@ void finish(Publication& next, const Publication* last, std::vector<Row> cast,
     const bool empty = cast[cell][0] == 0;
     next.cells[cell] =
         empty ? nullptr
-              : std::make_shared<const PublishedCell>(PublishedCell{std::move(cast[cell]), {}});
+              : std::make_shared<const PublishedCell>(PublishedCell{std::move(cast[cell]), {}, 0});
   }
 }
 
@@ -139,8 +154,8 @@ class View {
     snapshot_.emplace(
         Snapshot{.poll = poll,
                  .phase = phase,
-                 .version = fmt::format("{}-{}", publication.version, model::name(phase)),
-                 .as_of = publication.at,
+                 .version = fmt::format("{}-{}", publication.shown_version, model::name(phase)),
+                 .as_of = publication.shown_at,
                  .positions = {},
                  .is_final = publication.is_final,
                  .shape = model::TallyShape(*poll->definition),
@@ -301,6 +316,11 @@ bool may_come_out(std::span<const std::uint64_t> row, const model::TallyShape& s
   return true;
 }
 
+std::uint64_t told_turnout(std::uint64_t ballots, const model::PollDefinition& poll) {
+  if (ballots < 3 * std::uint64_t{poll.least_voters}) return 0;
+  return ballots / limits::kTurnoutStep * limits::kTurnoutStep;
+}
+
 std::shared_ptr<const Publication> next_publication(const node::Collected& collected,
                                                     model::Instant now) {
   const auto& poll = *collected.poll;
@@ -312,10 +332,11 @@ std::shared_ptr<const Publication> next_publication(const node::Collected& colle
   auto next = std::make_shared<Publication>();
   next->version = (last ? last->version : 0) + 1;
   next->at = std::max(now, last ? last->at : now);
+  if (last && !holds_all(cast, *last)) return nullptr;
   for (const auto& partial : collected.partials) next->cut.push_back(partial.position.next);
   std::uint64_t ballots = 0;
   for (const auto& cell : cast) ballots += cell[0];
-  next->turnout = ballots / limits::kTurnoutStep * limits::kTurnoutStep;
+  next->turnout = told_turnout(ballots, *poll.definition);
   next->cells.resize(cast.size());
   if (last) next->cells = last->cells;
 

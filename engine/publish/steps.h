@@ -3,7 +3,8 @@
 //
 // A set of ballots may come out if it holds at least k voters and no option was chosen by all of
 // them; by all it may have been, if there are 3k. Of each cell the ballots since the last cut are
-// open; a batch that may come out is first held, and shown when the next batch may come out. So at
+// open; they are looked at whenever k more have come. A batch that may come out is first held, and
+// shown when the next batch may come out. So at
 // every moment each cell has shown whole batches alone, and whatever is published are sums of
 // those: subtracting over time, over levels or between siblings gives batches again.
 //
@@ -28,6 +29,10 @@ namespace veche::publish {
 
 bool may_come_out(std::span<const std::uint64_t> row, const model::TallyShape& shape,
                   const model::PollDefinition& poll);
+
+// The turnout as it is told before the end: in tens, and none below 3k, where only voters of one
+// mind could keep the whole poll from coming out.
+std::uint64_t told_turnout(std::uint64_t ballots, const model::PollDefinition& poll);
 
 // The publication that follows the entry's last one, given what is applied; nullptr: nothing new
 // may be shown, or less is applied than the last one was made of, or the last one is final.

@@ -94,34 +94,17 @@ void Certificates::certify(Asked asked, http::Responder responder) {
 }
 
 void Certificates::collect(Asked asked, http::Responder responder) {
+  // What is frozen must not hold a ballot that the log may yet lose.
   local_.app.node.collect(
       asked.poll, [this, &worker = local_.worker, asked, responder](node::Collected collected) {
-        worker.post([this, asked, responder, collected = std::move(collected)] {
-          when_durable(collected, [this, asked, responder, collected](bool durable) {
-            if (!durable) return responder.send(unknown_change());
-            freeze(asked, collected, responder);
-          });
-        });
+        local_.app.node.when_durable(collected,
+                                     [this, &worker, asked, responder, collected](bool durable) {
+                                       worker.post([this, asked, responder, collected, durable] {
+                                         if (!durable) return responder.send(unknown_change());
+                                         freeze(asked, collected, responder);
+                                       });
+                                     });
       });
-}
-
-// What is frozen must not hold a ballot that the log may yet lose.
-void Certificates::when_durable(const node::Collected& collected, std::function<void(bool)> then) {
-  struct Waiting {
-    std::size_t missing;
-    bool durable;
-    std::function<void(bool)> then;
-  };
-  const auto waiting =
-      std::make_shared<Waiting>(Waiting{collected.partials.size(), true, std::move(then)});
-  for (const auto& partial : collected.partials)
-    local_.app.node.when_applied(partial.partition, partial.position.next,
-                                 [&worker = local_.worker, waiting](bool applied) {
-                                   worker.post([waiting, applied] {
-                                     waiting->durable &= applied;
-                                     if (--waiting->missing == 0) waiting->then(waiting->durable);
-                                   });
-                                 });
 }
 
 void Certificates::freeze(const Asked& asked, const node::Collected& collected,

@@ -30,7 +30,6 @@ class Certificates {
 
  private:
   void collect(Asked asked, http::Responder responder);
-  void when_durable(const node::Collected& collected, std::function<void(bool)> then);
   void freeze(const Asked& asked, const node::Collected& collected, http::Responder responder);
 
   Local& local_;

@@ -18,8 +18,9 @@ namespace {
 
 namespace json = boost::json;
 
-std::vector<model::DocumentFault> unknown_targets(const model::PollDefinition& poll,
-                                                  const model::TerritoryTree& tree) {
+// What a definition asks of the tree that it has not.
+std::vector<model::DocumentFault> faults_with_tree(const model::PollDefinition& poll,
+                                                   const model::TerritoryTree& tree) {
   std::vector<model::DocumentFault> faults;
   for (std::size_t i = 0; i < poll.targets.size(); ++i) {
     const auto* code = std::get_if<model::TerritoryCode>(&poll.targets[i]);
@@ -27,6 +28,13 @@ std::vector<model::DocumentFault> unknown_targets(const model::PollDefinition& p
       faults.push_back({fmt::format("/targets/{}/territory", i), "unknown-territory",
                         "the territory tree has no such code"});
   }
+  if (!faults.empty() || poll.disclosure == model::Disclosure::exact) return faults;
+  const model::PollCells cells(poll, tree, model::places_of_targets(poll, tree));
+  if (!model::can_publish(poll, cells.size()))
+    faults.push_back({"/disclosure", "too-large",
+                      fmt::format("in steps at most {} numbers can be shown: options times "
+                                  "territories; name fewer targets, or ask several polls",
+                                  limits::kPublicationCounts)});
   return faults;
 }
 
@@ -145,7 +153,7 @@ std::shared_ptr<const model::PollDefinition> Life::read_definition(
     return refuse(
         http::problem(409, "no-territories", "Load a territory tree first: PUT /v1/territories."));
   read->definition.tree_version = tree->version;
-  if (read->faults.empty()) read->faults = unknown_targets(read->definition, *tree->tree);
+  if (read->faults.empty()) read->faults = faults_with_tree(read->definition, *tree->tree);
   if (!read->faults.empty())
     return refuse(faulty_document(422, "invalid-poll", "The definition has faults.", read->faults));
   if (!holds_for(member, read->definition.targets, *tree->tree)) return refuse(not_held());

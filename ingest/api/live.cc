@@ -97,6 +97,9 @@ void Live::unwatch(const LiveView& view, LiveSink& sink) {
 // The mailbox may outlive this: a shard that comes back late speaks to nobody then.
 void Live::gather(const model::PollId& id, Poll& poll) {
   if (std::exchange(poll.is_gathering, true)) return;
+  const auto entry = node_.directory()->find(id);
+  if (!publish::needs_tallies(*entry, publish::Viewer::anybody))
+    return mail_->push([this, id, entry] { collected(id, {entry, {}, {}}); });
   node_.collect(id, [this, mail = mail_, id](node::Collected gathered) {
     mail->push([this, id, gathered = std::move(gathered)] { collected(id, gathered); });
   });

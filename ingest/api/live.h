@@ -60,7 +60,8 @@ class Live {
        const model::BootId& boot);
   ~Live();
 
-  // Room for so many views of a thread; false: there is none. From any thread.
+  // Room for so many views of a thread that are narrowed by a filter; false: there is none. The
+  // others are as many as polls. From any thread.
   bool reserve(std::size_t views);
   void release(std::size_t views);
 

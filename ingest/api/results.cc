@@ -134,10 +134,8 @@ void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll
   if (!number)
     return question.take(http::problem(400, "bad-parameter", "version is one that results told"));
   std::optional<publish::Published> published;
-  if (poll->publication && poll->publication->version == *number)
-    published = publish::publish(poll, question.view.viewer);
-  else if (poll->publication)
-    published = publish::publish_earlier(poll, *number, question.view.viewer);
+  if (!publish::needs_tallies(*poll, question.view.viewer))
+    published = publish::publish_version(poll, *number, question.view.viewer);
   if (!published)
     return question.take(
         http::problem(404, "version-not-kept", "This version of the results is not kept."));

@@ -66,8 +66,10 @@ void Streams::of_polls(const http::Request& request, http::Responder responder) 
 }
 
 void Streams::begin(const std::vector<LiveView>& views, Kind kind, http::Responder responder) {
-  const auto fresh = static_cast<std::size_t>(std::count_if(
-      views.begin(), views.end(), [this](const auto& view) { return !audiences_.contains(view); }));
+  const auto fresh =
+      static_cast<std::size_t>(std::count_if(views.begin(), views.end(), [this](const auto& view) {
+        return is_narrow(view) && !audiences_.contains(view);
+      }));
   if (!local_.worker.has_room_for_reader() || !local_.app.live.reserve(fresh))
     return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
   const auto reader = responder.stream();
@@ -87,12 +89,17 @@ void Streams::reader_gone(const http::Reader& reader) {
   const auto found = readers_.find(reader.key());
   for (const auto& audience : found->second) {
     audience->second.members.erase(reader.key());
-    if (!audience->second.members.empty()) continue;
-    local_.app.live.leave(audience->first, *this);
-    local_.app.live.release(1);
-    audiences_.erase(audience);
+    drop_if_empty(audience);
   }
   readers_.erase(found);
+}
+
+// Not while its opening is on its way: who comes next would take an old one for his own.
+void Streams::drop_if_empty(Audiences::iterator audience) {
+  if (!audience->second.members.empty() || audience->second.has_asked) return;
+  local_.app.live.leave(audience->first, *this);
+  if (is_narrow(audience->first)) local_.app.live.release(1);
+  audiences_.erase(audience);
 }
 
 void Streams::deliver(const LiveView& view, const LiveEvents& events, bool to_new) {
@@ -108,6 +115,7 @@ void Streams::hand_out(const LiveView& view, const LiveEvents& events, bool to_n
     offer(member, events);
   }
   if (to_new) audience->second.has_asked = false;
+  drop_if_empty(audience);
 }
 
 void Streams::offer(const Member& member, const LiveEvents& events) {

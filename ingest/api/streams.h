@@ -42,6 +42,8 @@ class Streams final : private LiveSink {
   void begin(const std::vector<LiveView>& views, Kind kind, http::Responder responder);
   void deliver(const LiveView& view, const LiveEvents& events, bool to_new) override;
   void hand_out(const LiveView& view, const LiveEvents& events, bool to_new);
+  void drop_if_empty(Audiences::iterator audience);
+  static bool is_narrow(const LiveView& view) { return view.filter != wire::TerritoryFilter(); }
   static void offer(const Member& member, const LiveEvents& events);
 
   Local& local_;

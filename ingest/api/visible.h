@@ -23,6 +23,8 @@ class Reader {
   // Everybody sees a poll that was approved. A draft, also one that was cancelled, is seen by those
   // who draft, approve and audit, where their territories hold its targets.
   bool sees(const model::PollEntry& poll);
+  // Looks at the token, if it was not done yet.
+  void look();
 
  private:
   Local& local_;

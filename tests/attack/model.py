@@ -58,6 +58,7 @@ class Pool:
         self.cells = cells
         self.open, self.shown = layout.zeros(), layout.zeros()
         self.held = None  # a batch that may come out, and will when the next one may
+        self.judged = 0  # how many were open when they were last found not to come out
         self.open_cells, self.held_cells = collections.Counter(), collections.Counter()
 
 
@@ -103,6 +104,10 @@ class Publisher:
     def tick(self):
         is_new = self.version == 0
         for pool in self.pools:
+            least = 1 if self.variant == "cut_every_ballot" else self.k
+            if pool.open[0] < pool.judged + least:
+                continue  # looked at again when k more are there: no single ballot decides when
+            pool.judged = pool.open[0]
             if not self.may_come_out(pool.open):
                 continue
             self._show_held(pool)

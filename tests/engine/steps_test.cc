@@ -167,6 +167,22 @@ INSTANTIATE_TEST_SUITE_P(Steps, MayComeOut,
 
 // --- Steps -------------------------------------------------------------------------------------
 
+// As one node writes it, each time with other counters.
+std::vector<v1::Record> records_of(const model::PollEntry& entry, const Publication& publication,
+                                   std::uint64_t writer) {
+  static std::uint64_t attempts = 0;
+  model::RecordWriter stamp(samples::boot(writer), static_cast<std::uint8_t>(++attempts));
+  std::vector<v1::Record> records;
+  for (auto& part :
+       model::to_messages(entry.definition->id, publication, entry.publication.get())) {
+    v1::Record record;
+    *record.mutable_publication() = std::move(part);
+    stamp.stamp(record);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
 // One partition of a poll, published at every tick.
 class Played {
  public:
@@ -184,10 +200,13 @@ class Played {
     }
   }
   bool tick() {
+    now_ += 1s;
     collected_.poll = entry_;
-    const auto next = next_publication(collected_, samples::kEpoch);
-    if (next) entry_->publication = next;
-    return next != nullptr;
+    const auto next = next_publication(collected_, now_);
+    if (!next) return false;
+    for (const auto& record : records_of(*entry_, *next, 1))
+      publications_.apply(record, 1, *entry_);
+    return true;
   }
   void close() {
     entry_->phase = model::PollPhase::closed;
@@ -210,6 +229,8 @@ class Played {
   std::shared_ptr<model::PollEntry> entry_;
   node::Collected collected_;
   std::uint64_t cast_ = 0;
+  model::Instant now_ = samples::kEpoch;
+  apply::Publications publications_;
 };
 
 TEST(Steps, ABatchIsHeldUntilTheNextMayComeOut) {
@@ -239,6 +260,69 @@ TEST(Steps, TheTurnoutIsOfTheWholePollAloneAndRoundedDown) {
   poll.vote("75701310", 0, 12);
   poll.tick();
   EXPECT_EQ(poll.shown().turnout, 20);
+}
+
+TEST(Steps, BelowThreeKTheTurnoutIsNotTold) {
+  auto definition = expecting_many();
+  definition.least_voters = 10;
+  Played poll(entry_of(std::move(definition)));
+  poll.vote("75702000", 0, 29);  // of one mind: nothing may come out, and nothing says how many
+  poll.tick();
+  EXPECT_EQ(poll.shown().turnout, 0);
+  poll.vote("75702000", 0, 1);
+  poll.tick();
+  EXPECT_EQ(poll.shown().turnout, 30);
+}
+
+TEST(Steps, ABatchOfOneMindIsLookedAtAgainWhenKMoreHaveCome) {
+  Played poll(entry_of(expecting_many()));
+  const auto held = [&] {
+    for (const auto& cell : poll.entry_->publication->cells)
+      if (cell && !cell->held.empty()) return cell->held[0];
+    return std::uint64_t{0};
+  };
+  poll.vote("75702000", 0, 4);
+  poll.tick();
+  poll.vote("75702000", 1,
+            1);  // now they could come out; the moment would tell whose ballot it was
+  poll.tick();
+  EXPECT_EQ(held(), 0);
+  poll.vote("75702000", 0, 2);
+  poll.tick();
+  EXPECT_EQ(held(), 7);
+}
+
+TEST(Steps, ABatchThatIsOnlyHeldLeavesNoTrace) {
+  auto definition = expecting_many();
+  definition.least_voters = 10;
+  Played poll(entry_of(std::move(definition)));
+  poll.tick();
+  const auto before = poll.shown();
+  poll.vote("75702000", 0, 9);
+  poll.vote("75702000", 1, 9);
+  EXPECT_TRUE(poll.tick()) << "it is in the log";
+  const auto after = poll.shown();
+  EXPECT_EQ(after.version, before.version);
+  EXPECT_EQ(after.as_of, before.as_of);
+  EXPECT_THAT(poll.entry_->earlier, testing::IsEmpty());
+}
+
+TEST(Steps, WithBallotsLostNothingIsPublished) {
+  Played poll(entry_of(expecting_many()));
+  poll.vote("75702000", 0, 2);
+  poll.vote("75702000", 1, 2);
+  poll.tick();
+  auto regrown = poll.collected_;
+  regrown.poll = poll.entry_;
+  regrown.partials[0].tally.emplace(*poll.entry_->definition);
+  regrown.partials[0].closed = true;
+  EXPECT_EQ(next_publication(regrown, samples::kEpoch), nullptr);
+}
+
+TEST(Steps, APollThatNoLogCouldHoldIsKnownBefore) {
+  const auto poll = samples::poll_of_one_question("wide");  // rows of four numbers
+  EXPECT_TRUE(model::can_publish(poll, limits::kPublicationCounts / 4));
+  EXPECT_FALSE(model::can_publish(poll, limits::kPublicationCounts / 4 + 1));
 }
 
 TEST(Steps, NothingNewIsNotPublished) {
@@ -375,19 +459,6 @@ TEST(Steps, WhatIsShownAddsUpAlways) {
 
 // --- Through the log ---------------------------------------------------------------------------
 
-std::vector<v1::Record> records_of(const model::PollEntry& entry, const Publication& publication,
-                                   std::uint64_t writer) {
-  std::vector<v1::Record> records;
-  for (auto& part :
-       model::to_messages(entry.definition->id, publication, entry.publication.get())) {
-    v1::Record record;
-    *record.mutable_publication() = std::move(part);
-    model::RecordWriter(samples::boot(writer), 0).stamp(record);
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
 // A poll so wide that a publication needs several records.
 std::shared_ptr<model::PollEntry> wide_entry() {
   auto definition = samples::poll_of_one_question("wide");
@@ -422,9 +493,9 @@ TEST(PublicationRecords, ComeBackAsTheyWereWritten) {
   auto read = wide_entry();
   apply::Publications publications;
   for (const auto& record : records)
-    EXPECT_EQ(publications.apply(record, *read), &record == &records.back()
-                                                     ? apply::Publications::Effect::published
-                                                     : apply::Publications::Effect::noted);
+    EXPECT_EQ(publications.apply(record, 1, *read), &record == &records.back()
+                                                        ? apply::Publications::Effect::published
+                                                        : apply::Publications::Effect::noted);
   EXPECT_EQ(read->publication->version, 1);
   EXPECT_EQ(read->publication->cut, made->cut);
   EXPECT_EQ(read->publication->turnout, 1200);
@@ -445,13 +516,29 @@ TEST(PublicationRecords, OfTwoWritersTheFirstThatIsWholeHolds) {
   auto read = wide_entry();
   apply::Publications publications;
   using Effect = apply::Publications::Effect;
-  EXPECT_EQ(publications.apply(first[0], *read), Effect::noted);
-  EXPECT_EQ(publications.apply(second[0], *read), Effect::noted) << "begins anew";
-  EXPECT_EQ(publications.apply(first[1], *read), Effect::is_void) << "never mixes with another's";
-  for (std::size_t part = 1; part < second.size(); ++part) publications.apply(second[part], *read);
+  EXPECT_EQ(publications.apply(first[0], 1, *read), Effect::noted);
+  EXPECT_EQ(publications.apply(second[0], 1, *read), Effect::noted) << "begins anew";
+  EXPECT_EQ(publications.apply(first[1], 1, *read), Effect::is_void)
+      << "never mixes with another's";
+  for (std::size_t part = 1; part < second.size(); ++part)
+    publications.apply(second[part], 1, *read);
   ASSERT_TRUE(read->publication);
-  EXPECT_EQ(publications.apply(first.back(), *read), Effect::is_void);
+  EXPECT_EQ(publications.apply(first.back(), 1, *read), Effect::is_void);
   EXPECT_EQ(read->publication->version, 1);
+}
+
+TEST(PublicationRecords, OfTwoAttemptsOfOneWriterNeverMix) {
+  auto poll = wide_poll();
+  poll.collected_.poll = poll.entry_;
+  const auto made = next_publication(poll.collected_, samples::kEpoch);
+  const auto first = records_of(*poll.entry_, *made, 1);
+  const auto second = records_of(*poll.entry_, *made, 1);
+  auto read = wide_entry();
+  apply::Publications publications;
+  publications.apply(first[0], 1, *read);
+  for (std::size_t part = 1; part < second.size(); ++part)
+    EXPECT_EQ(publications.apply(second[part], 1, *read), apply::Publications::Effect::is_void);
+  EXPECT_EQ(read->publication, nullptr);
 }
 
 struct BadRow {
@@ -470,7 +557,7 @@ TEST_P(BadPublication, LeavesThePollAsItWas) {
   auto record = records_of(*poll.entry_, *next_publication(poll.collected_, samples::kEpoch), 1)[0];
   GetParam().spoil(*record.mutable_publication());
   apply::Publications publications;
-  EXPECT_EQ(publications.apply(record, *poll.entry_), GetParam().effect);
+  EXPECT_EQ(publications.apply(record, 1, *poll.entry_), GetParam().effect);
   EXPECT_EQ(poll.entry_->publication, nullptr);
 }
 
@@ -485,6 +572,14 @@ INSTANTIATE_TEST_SUITE_P(
                     BadRow{"a_row_too_long", [](auto& p) { p.mutable_cells(0)->add_held(1); },
                            apply::Publications::Effect::invalid},
                     BadRow{"final_without_groups", [](auto& p) { p.set_final(true); },
+                           apply::Publications::Effect::invalid},
+                    BadRow{"a_group_of_nothing",
+                           [](auto& p) {
+                             p.set_final(true);
+                             for (const auto end : {0u, 10u}) p.add_group_ends(end);
+                           },
+                           apply::Publications::Effect::invalid},
+                    BadRow{"a_cut_of_other_partitions", [](auto& p) { p.add_cut(7); },
                            apply::Publications::Effect::invalid},
                     BadRow{"groups_before_the_end", [](auto& p) { p.add_group_ends(10); },
                            apply::Publications::Effect::invalid},
@@ -503,7 +598,7 @@ TEST(PublicationRecords, AreKeptForAWhile) {
     poll.vote("75702000", static_cast<std::uint16_t>(i % 2), 10);
     poll.collected_.poll = poll.entry_;
     const auto next = next_publication(poll.collected_, samples::kEpoch + i * 1min);
-    publications.apply(records_of(*poll.entry_, *next, 1)[0], *poll.entry_);
+    publications.apply(records_of(*poll.entry_, *next, 1)[0], 1, *poll.entry_);
   }
   EXPECT_EQ(poll.entry_->earlier.size(), limits::kPublicationsKept);
   EXPECT_EQ(poll.entry_->earlier.back()->version + 1, poll.entry_->publication->version);

@@ -642,7 +642,9 @@ class PublishingTest : public StewardTest {
     poll_.least_voters = 2;
   }
   void open_a_poll() {
+    deliver({samples::Writer().genesis()});
     serve_a_poll();
+    now_ += limits::kClockSkew;  // now it knows the time
     deliver({samples::Writer().change("poll", v1::POLL_ACTION_OPENED)});
   }
   std::vector<model::PollId> due() { return steward_.take_due_publications(1s, now_); }
@@ -722,6 +724,22 @@ TEST_F(PublishingTest, WritesAgainWhatTheLogRefused) {
   log_.status = AppendStatus::full;
   bring(3);
   log_.status = AppendStatus::queued;
+  now_ += 1100ms;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+}
+
+TEST_F(PublishingTest, IsSilentWithAWrongClock) {
+  open_a_poll();
+  steward_.clock_stepped(now_);
+  EXPECT_THAT(due(), IsEmpty()) << "the others were not heard yet";
+  now_ += limits::kClockSkew;
+  EXPECT_THAT(due(), ElementsAre(poll_.id));
+}
+
+TEST_F(PublishingTest, LooksAgainWhenTheLogDidNotProveWhatWasGathered) {
+  open_a_poll();
+  due();
+  steward_.publish(poll_.id, {}, now_);
   now_ += 1100ms;
   EXPECT_THAT(due(), ElementsAre(poll_.id));
 }

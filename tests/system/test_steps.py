@@ -73,7 +73,7 @@ class Steps(StepsCase):
         self.assertIsNone(self.published(poll)["ballots"])
         self.cast(poll, "ccc")  # of one mind: they wait for others
         self.assertIsNone(self.published(poll)["ballots"])
-        self.cast(poll, "b")
+        self.cast(poll, "bab")
         results = self.until(poll, lambda results: results["ballots"] is not None)
         self.assertEqual(veche.votes_of(results), {"a": 2, "b": 1, "c": 0})
         self.assertEqual(place(results, "75701310")["ballots"], 3)
@@ -84,8 +84,8 @@ class Steps(StepsCase):
         for hint in ("positions", "not_shown"):
             self.assertNotIn(hint, results, "it would give the turnout away")
         final = self.close(poll)
-        self.assertEqual(veche.votes_of(final), {"a": 2, "b": 2, "c": 3})
-        self.assertEqual((final["turnout"], final["suppressed"]), (7, None))
+        self.assertEqual(veche.votes_of(final), {"a": 3, "b": 3, "c": 3})
+        self.assertEqual((final["turnout"], final["suppressed"]), (9, None))
 
     def test_the_turnout_is_told_in_tens(self):
         poll = self.open_steps()
@@ -130,11 +130,29 @@ class Steps(StepsCase):
         self.assertEqual(self.server.get(f"/v1/polls/{poll}/results",
                                          If_None_Match=last.headers["etag"]).status, 304)
 
+    def test_a_poll_too_wide_to_be_published_is_refused(self):
+        wide = [veche.question(name=f"q{i}") | {"options": [
+            {"id": str(option), "title": "x"} for option in range(512)]} for i in range(8)]
+        territories = ["oktmo8,name,kind,level,parent_oktmo8", "75000000,Region,region,0,"]
+        territories += [f"{75100000 + i},Place,rural_settlement,1,75000000" for i in range(800)]
+        with_many = veche.Server(territories="\n".join(territories) + "\n")
+        self.addCleanup(with_many.close)
+        with_many.start()
+        expected = {str(75100000 + i): 100 for i in range(800)}
+        for questions, status in ((wide, 422), (wide[:7], 201)):
+            answer = with_many.draft_poll(veche.poll(
+                self.poll_id, *questions, targets=["75000000"], disclosure=STEPS,
+                expected_voters=expected))
+            self.assertEqual(answer.status, status, answer.body[:500])
+            if status == 422:
+                self.assertEqual(answer.json()["errors"][0]["pointer"], "/disclosure")
+
     def test_hidden_steps_are_hidden_in_every_version(self):
         poll = self.open_steps(visibility="after_close")
         self.cast(poll, "aabbab")
         time.sleep(0.3)
-        for form in ("/results", "/results?version=1", "/results.csv", "/turnout"):
+        for form in ("/results", "/results?version=1", "/results?version=999", "/results.csv",
+                     "/turnout", "/turnout?version=999"):
             self.assert_refused(self.server.get(f"/v1/polls/{poll}{form}"), 403, "results-hidden")
 
     def test_every_form_shows_the_same(self):
