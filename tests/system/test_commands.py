@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import time
@@ -227,8 +228,22 @@ class Demo(unittest.TestCase):
                               capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("counts equal", done.stdout)
+        self.assertRegex(done.stdout,
+                         r"^Open this in a browser: http://127\.0\.0\.1:\d+/ \(live results\)\n")
         left = set(pathlib.Path(tempfile.gettempdir()).glob("veche-demo*")) - before
         self.assertEqual(left, set(), "the demo leaves nothing behind")
+
+    def test_ctrl_c_ends_it_with_the_final_results(self):
+        running = subprocess.Popen([veche.BINARY, "demo", "--rate", "1000"], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(running.kill)
+        for _ in range(4):
+            running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        output, errors = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 0, output + errors)
+        self.assertRegex(output.splitlines()[-1], r"^all \d+ counts equal$")
+        self.assertNotIn("budget hidden", output.splitlines()[-2], "its final results are shown")
 
 
 if __name__ == "__main__":

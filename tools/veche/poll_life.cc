@@ -64,13 +64,14 @@ Result<void> bring_to_close(ApiClient& client, const model::PollId& poll, std::s
 Result<json::value> final_results(const ApiClient& client, const model::PollId& poll,
                                   std::chrono::seconds patience) {
   const auto give_up = std::chrono::steady_clock::now() + patience;
+  const bool was_interrupted = interrupted();
   const auto target = fmt::format("/v1/polls/{}/results?by=territory", poll.view());
   for (;;) {
     auto results = client.get(target);
     if (!results || results->at("final").as_bool()) return results;
-    if (interrupted() || std::chrono::steady_clock::now() >= give_up)
-      return Fault{fmt::format("the results of {} are not final after {} s, state {}", poll.view(),
-                               patience.count(),
+    const bool is_over = std::chrono::steady_clock::now() >= give_up;
+    if (is_over || interrupted() != was_interrupted)
+      return Fault{fmt::format("the results of {} are not final yet, its state is {}", poll.view(),
                                std::string_view(results->at("state").as_string()))};
     std::this_thread::sleep_for(kLook);
   }
