@@ -158,6 +158,14 @@ inline constexpr std::size_t kVoterSecretBytes = 32;
 static_assert(kRsaMaxBits / 8 * 4 / 3 < kTokenBytes / 2, "the longest signature leaves room");
 static_assert(kTokenBytes < kHeaderBytes, "a request with the longest token fits into its header");
 
+// --- Pages -------------------------------------------------------------------------------------
+inline constexpr std::size_t kPollsPerPage = 50;
+inline constexpr std::size_t kPageTerritories = 1'000;   // rows of a table
+inline constexpr std::size_t kPageOptionColumns = 6;     // more options get no columns
+inline constexpr std::size_t kSearchBytes = 256;         // what is looked for
+inline constexpr std::size_t kSearchTerritories = 32;    // of one name: polls of these are found
+inline constexpr std::size_t kTurnoutPointsShown = 240;  // of a drawing and its table
+
 // --- Tools -------------------------------------------------------------------------------------
 inline constexpr std::size_t kPabulibBytes = 256 * 1'024 * 1'024;  // after decompression
 inline constexpr std::size_t kArrivalsBytes = 256 * 1'024 * 1'024;

@@ -5,6 +5,7 @@
 
 #include "engine/model/limits.h"
 #include "ingest/http/problem.h"
+#include "ingest/web/load_page.h"
 #include "ingest/wire/content_coding.h"
 
 namespace veche::api {
@@ -50,6 +51,11 @@ bool is_health(RouteId route) {
          route == RouteId::openapi;
 }
 
+// Who asks for HTML by name wants a page to read, and not a document.
+bool is_browser(const http::RequestHead& head) {
+  return !head.path.starts_with("/v1/") && head.accept.find("text/html") != std::string_view::npos;
+}
+
 bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
 
 http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
@@ -64,14 +70,17 @@ Api::Api(App& app, http::Worker& worker)
       certificates_(local_),
       life_(local_, certificates_),
       streams_(local_),
-      territories_(local_) {}
+      territories_(local_),
+      pages_(local_) {}
 
 Admission Api::head(const http::RequestHead& head) {
   const auto found = match(head.method, head.path);
   if (!found.route) {
     if (found.allow.empty())
-      return Admission::refuse(http::kNoRoute,
-                               http::problem(404, "not-found", "There is no such page."));
+      return Admission::refuse(
+          http::kNoRoute,
+          is_browser(head) ? web::error_page(404, web::reader_of(head, local_.app.has_test_data()))
+                           : http::problem(404, "not-found", "There is no such page."));
     auto response = http::problem(405, "method-not-allowed", "See the Allow header.");
     response.with(http::Header::allow, found.allow);
     return Admission::refuse(http::kNoRoute, std::move(response));
@@ -86,6 +95,7 @@ Admission Api::head(const http::RequestHead& head) {
 // What can be said before the body is read; an overload above all.
 std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead& head) {
   const auto language = wire::language(head.accept_language);
+  if (is_page(route)) return refuse_page(route, head);
   if (!is_health(route)) {
     if (local_.app.draining()) return refusal(Outcome::draining, language);
     if (!local_.app.node.serves()) return refusal(Outcome::starting, language);
@@ -105,6 +115,13 @@ std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead
   if (route == RouteId::post_batch && !ballots_.has_room_for_batch())
     return refusal(Outcome::overloaded, language);
   return refuse_token(route, head);
+}
+
+// What a page is made of is given out in every state: a page that refuses needs it too.
+std::optional<http::Response> Api::refuse_page(RouteId route, const http::RequestHead& head) {
+  const bool answers = !local_.app.draining() && local_.app.node.serves();
+  if (answers || route == RouteId::asset) return std::nullopt;
+  return web::error_page(503, web::reader_of(head, local_.app.has_test_data()));
 }
 
 // Bodies of megabytes are read from those alone who hold a token for them.
@@ -179,6 +196,14 @@ void Api::handle(const http::Request& request, http::Responder responder) {
           json_response(200, fmt::format(R"({{"name":"veche","version":"{}"}})", VECHE_VERSION)));
     case RouteId::openapi:
       return responder.send(json_response(200, std::string(kOpenApi)));
+    case RouteId::poll_list_page:
+      return pages_.list(request, responder);
+    case RouteId::poll_page:
+      return pages_.poll(request, parameter[0], responder);
+    case RouteId::territory_page:
+      return pages_.territory(request, parameter[0], parameter[1], responder);
+    case RouteId::asset:
+      return pages_.asset(request, responder);
     case RouteId::metrics:
       break;
   }
@@ -187,20 +212,31 @@ void Api::handle(const http::Request& request, http::Responder responder) {
 
 // What was to be written may be written yet; what was only asked is asked again.
 http::Response Api::on_deadline(http::Route route) {
+  if (is_page(static_cast<RouteId>(route))) return web::error_page(503, {});
   const bool writes = body_rule(static_cast<RouteId>(route)).has_value();
   return refusal(writes ? Outcome::outcome_unknown : Outcome::overloaded, wire::Language::en);
 }
 
 Admission MetricsApi::head(const http::RequestHead& head) {
   constexpr auto kTag = static_cast<http::Route>(RouteId::metrics);
-  const bool known = head.path == "/metrics" &&
-                     (head.method == http::Method::get || head.method == http::Method::head);
-  if (!known)
-    return Admission::refuse(kTag, http::problem(404, "not-found", "Here is GET /metrics alone."));
+  const bool known = head.path == "/metrics" || head.path == "/load" || head.path == "/load.json" ||
+                     web::find_asset(head.path);
+  const bool reads = head.method == http::Method::get || head.method == http::Method::head;
+  if (!known || !reads)
+    return Admission::refuse(
+        kTag, http::problem(404, "not-found", "Here are GET /metrics and GET /load alone."));
   return Admission::accept(kTag, 0);
 }
 
-void MetricsApi::handle(const http::Request&, http::Responder responder) {
+void MetricsApi::handle(const http::Request& request, http::Responder responder) {
+  const auto& head = request.head;
+  if (const auto* asset = web::find_asset(head.path))
+    return responder.send(web::asset_response(*asset));
+  if (head.path == "/load.json")
+    return responder.send(web::load_json(metrics_.load(facts_().ready)));
+  if (head.path == "/load")
+    return responder.send(
+        web::load_page(metrics_.load(facts_().ready), web::reader_of(head, false)));
   responder.send({200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(facts_()), {}});
 }
 

@@ -13,6 +13,7 @@
 #include "ingest/api/routes.h"
 #include "ingest/api/streams.h"
 #include "ingest/api/territories.h"
+#include "ingest/web/pages.h"
 
 namespace veche::api {
 
@@ -30,6 +31,7 @@ class Api final : public http::Handler {
 
  private:
   std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head);
+  std::optional<http::Response> refuse_page(RouteId route, const http::RequestHead& head);
   std::optional<http::Response> refuse_token(RouteId route, const http::RequestHead& head);
 
   Local local_;
@@ -40,9 +42,11 @@ class Api final : public http::Handler {
   Life life_;
   Streams streams_;
   Territories territories_;
+  web::Pages pages_;
 };
 
-// The listener of the operator: /metrics and nothing else.
+// The listener of the operator: /metrics, and the page /load with what belongs to it. The public
+// must not see how many ballots come in, for the only poll that is open may be a hidden one.
 class MetricsApi final : public http::Handler {
  public:
   MetricsApi(Metrics& metrics, std::function<EngineFacts()> facts)

@@ -47,6 +47,10 @@ class App {
   void start_draining() { draining_.store(true, std::memory_order_release); }
   bool draining() const { return draining_.load(std::memory_order_acquire); }
 
+  // The pages say that nothing here is real. Before the server starts.
+  void mark_test_data() { has_test_data_ = true; }
+  bool has_test_data() const { return has_test_data_; }
+
   node::Node& node;
   Live& live;
   const auth::VoterSecret voter_secret;
@@ -56,6 +60,7 @@ class App {
   std::atomic<std::shared_ptr<const auth::KeySet>> keys_;
   std::atomic<std::uint64_t> keys_version_{1};
   std::atomic<bool> draining_{false};
+  bool has_test_data_ = false;
 };
 
 // Of one HTTP thread: caches of what the App has, and tools that are not shared.

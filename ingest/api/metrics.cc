@@ -300,4 +300,21 @@ std::string Metrics::text(const EngineFacts& facts) {
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 
+Load Metrics::load(bool ready) {
+  Load load;
+  load.ready = ready;
+  load.cpu_seconds = process_cpu_seconds();
+  for (const auto& family : families_->open_connections->Collect())  // none before the first one
+    for (const auto& thread : family.metric) load.connections += thread.gauge.value;
+  for (const auto& route : families_->requests)
+    for (const auto* counter : route) load.requests += counter->Value();
+  for (std::size_t i = 0; i < kOutcomes; ++i)
+    load.outcomes.push_back(
+        {wire::describe(static_cast<model::Outcome>(i), wire::Language::en).code,
+         families_->outcomes[i]->Value()});
+  for (const auto& bucket : families_->ballot_seconds->Collect().histogram.bucket)
+    load.latency.push_back({bucket.upper_bound, static_cast<double>(bucket.cumulative_count)});
+  return load;
+}
+
 }  // namespace veche::api

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/model/outcome.h"
@@ -45,6 +46,24 @@ struct EngineFacts {
   std::optional<KafkaLogFacts> kafka;
 };
 
+// What the page of the load shows: sums since the start, of all polls together.
+struct Load {
+  struct Outcome {
+    std::string_view code;
+    double ballots = 0;
+  };
+  struct Bucket {
+    double seconds = 0;  // at most; the last is infinite
+    double ballots = 0;  // that took so long or less
+  };
+  bool ready = false;
+  double connections = 0;
+  double requests = 0;
+  double cpu_seconds = 0;
+  std::vector<Outcome> outcomes;
+  std::vector<Bucket> latency;  // of single ballots
+};
+
 class Metrics final : public http::Observer {
  public:
   enum class LogKind { embedded, kafka };
@@ -67,6 +86,7 @@ class Metrics final : public http::Observer {
   void streamed(const http::StreamCounts& more) override;
 
   std::string text(const EngineFacts& facts);
+  Load load(bool ready);
 
  private:
   struct Families;

@@ -78,27 +78,13 @@ void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question 
   const auto& view = question.view;
   if (!publish::needs_tallies(*poll, view.viewer))
     return answer(question, response_of(publish::publish(poll, view.viewer), view));
-  if (waiting_ >= limits::kResultsWaitingPerThread)
+  if (gatherer_.is_full())
     return question.take(refusal(model::Outcome::overloaded, wire::Language::en));
-  ++waiting_;
-  const auto& id = poll->definition->id;
-  auto& gathering = gatherings_[id];
-  gathering.next.push_back(std::move(question));
-  if (gathering.now.empty()) gather(id);
-}
-
-void Results::gather(const model::PollId& poll) {
-  auto& gathering = gatherings_[poll];
-  gathering.now = std::exchange(gathering.next, {});
-  local_.app.node.collect(poll, [this, &worker = local_.worker, poll](node::Collected collected) {
-    worker.post([this, poll, collected = std::move(collected)] { on_collected(poll, collected); });
-  });
+  gatherer_.ask(poll->definition->id, std::move(question));
 }
 
 // Those who ask the same get the same bytes, made once.
-void Results::on_collected(const model::PollId& poll, const node::Collected& collected) {
-  auto& gathering = gatherings_[poll];
-  const auto questions = std::exchange(gathering.now, {});
+void Results::answer_all(const node::Collected& collected, const std::vector<Question>& questions) {
   std::map<View, http::Response> made;
   for (const auto& question : questions) {
     auto found = made.find(question.view);
@@ -109,11 +95,6 @@ void Results::on_collected(const model::PollId& poll, const node::Collected& col
                   .first;
     answer(question, found->second);
   }
-  waiting_ -= questions.size();
-  if (gathering.next.empty())
-    gatherings_.erase(poll);
-  else
-    gather(poll);
 }
 
 std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,

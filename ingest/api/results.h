@@ -6,11 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/publish/snapshot.h"
 #include "ingest/api/app.h"
+#include "ingest/api/gatherer.h"
 #include "ingest/wire/results.h"
 
 namespace veche::api {
@@ -19,7 +19,10 @@ class Results {
  public:
   enum class Format : std::uint8_t { json, csv, turnout };
 
-  explicit Results(Local& local) : local_(local) {}
+  explicit Results(Local& local)
+      : local_(local), gatherer_(local, [](const auto& collected, const auto& questions) {
+          answer_all(collected, questions);
+        }) {}
 
   void results(const http::Request& request, std::string_view poll, Format format,
                http::Responder responder);
@@ -44,28 +47,20 @@ class Results {
     View view;
     std::string if_none_match;
   };
-  // One gathering at a time for each poll; who asks meanwhile shares the next one, so that an
-  // answer is never older than its question.
-  struct Gathering {
-    std::vector<Question> now;
-    std::vector<Question> next;
-  };
 
   void audit(const http::Request& request, const http::Responder& responder,
              const std::shared_ptr<const model::PollEntry>& poll, Question question);
   void ask(const std::shared_ptr<const model::PollEntry>& poll, Question question);
-  void gather(const model::PollId& poll);
-  void on_collected(const model::PollId& poll, const node::Collected& collected);
   void answer_version(const std::shared_ptr<const model::PollEntry>& poll, std::string_view version,
                       const Question& question);
   static std::optional<View> read_view(const http::RequestHead& head, Format format,
                                        std::string& fault);
+  static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
   static http::Response response_of(const publish::Published& published, const View& view);
   static void answer(const Question& question, const http::Response& made);
 
   Local& local_;
-  std::unordered_map<model::PollId, Gathering> gatherings_;
-  std::size_t waiting_ = 0;  // questions, over all polls
+  Gatherer<Question> gatherer_;
 };
 
 }  // namespace veche::api

@@ -34,6 +34,12 @@ std::string_view label(http::Route route) {
   return route == static_cast<http::Route>(RouteId::metrics) ? "metrics" : "none";
 }
 
+bool is_page(RouteId route) {
+  for (const auto& row : kRoutes)
+    if (row.id == route) return row.is_page;
+  return false;
+}
+
 PathMatch match(http::Method method, std::string_view path) {
   if (method == http::Method::head) method = http::Method::get;
   PathMatch found;

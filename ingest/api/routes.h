@@ -36,6 +36,10 @@ enum class RouteId : std::uint16_t {
   readyz,
   version,
   openapi,
+  poll_list_page,
+  poll_page,
+  territory_page,
+  asset,
   metrics,  // on a listener of its own
 };
 
@@ -44,6 +48,7 @@ struct RouteRow {
   http::Method method;
   std::string_view pattern;  // segments in braces match anything
   std::string_view label;    // in metrics and access logs
+  bool is_page = false;      // for people: refused in HTML, and no part of the API's document
 };
 
 inline constexpr std::array kRoutes{
@@ -76,9 +81,15 @@ inline constexpr std::array kRoutes{
     RouteRow{RouteId::readyz, http::Method::get, "/readyz", "readyz"},
     RouteRow{RouteId::version, http::Method::get, "/version", "version"},
     RouteRow{RouteId::openapi, http::Method::get, "/openapi.json", "openapi"},
+    RouteRow{RouteId::poll_list_page, http::Method::get, "/", "page-polls", true},
+    RouteRow{RouteId::poll_page, http::Method::get, "/polls/{poll}", "page-poll", true},
+    RouteRow{RouteId::territory_page, http::Method::get, "/polls/{poll}/territories/{territory}",
+             "page-territory", true},
+    RouteRow{RouteId::asset, http::Method::get, "/assets/{file}", "asset", true},
 };
 
 std::string_view label(http::Route route);
+bool is_page(RouteId route);
 
 struct PathMatch {
   std::optional<RouteId> route;

@@ -42,12 +42,19 @@ std::string tail_of(const fs::path& path) {
 
 std::vector<std::string> serve_arguments(const fs::path& folder,
                                          const std::vector<std::string>& more) {
-  std::vector<std::string> arguments{"veche",          "serve",
-                                     "--listen",       "127.0.0.1:0",
-                                     "--metrics",      "127.0.0.1:0",
-                                     "--data",         folder / "data",
-                                     "--jwks",         folder / "jwks.json",
-                                     "--voter-secret", folder / "voter.secret"};
+  std::vector<std::string> arguments{"veche",
+                                     "serve",
+                                     "--test-data",
+                                     "--listen",
+                                     "127.0.0.1:0",
+                                     "--metrics",
+                                     "127.0.0.1:0",
+                                     "--data",
+                                     folder / "data",
+                                     "--jwks",
+                                     folder / "jwks.json",
+                                     "--voter-secret",
+                                     folder / "voter.secret"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

@@ -49,6 +49,7 @@ struct Options {
   std::string voter_secret;
   std::string territories;
   std::string access_log;
+  bool test_data = false;
   std::uint16_t partitions = limits::kDefaultPartitions;
   std::uint16_t shards = 1;
   std::uint16_t threads = 0;
@@ -265,6 +266,7 @@ class Service {
     app_ = std::make_unique<api::App>(*node_, *live_, std::move(*secret_),
                                       std::make_shared<const auth::KeySet>(*std::move(keys)),
                                       metrics_);
+    if (options_.test_data) app_->mark_test_data();
     if (!options_.access_log.empty() && !metrics_.log_requests_to(options_.access_log))
       return Fault(fmt::format("the access log {} cannot be opened", options_.access_log));
     return {};
@@ -452,6 +454,8 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   command.add_option("--access-log", options->access_log, "One JSON line a request; - is stderr")
       ->type_name("FILE");
+  command.add_flag("--test-data", options->test_data,
+                   "The pages say that these polls are not real");
   command.add_option("--partitions", options->partitions, "Of an embedded log that is made now")
       ->check(CLI::Range(std::uint16_t{1}, limits::kPartitions))
       ->capture_default_str();

@@ -1,0 +1,49 @@
+// The pages, for people with a browser: the list of polls, a poll, one of its territories.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ingest/api/app.h"
+#include "ingest/api/gatherer.h"
+#include "ingest/web/layout.h"
+#include "ingest/web/poll_list.h"
+#include "ingest/web/territory_table.h"
+
+namespace veche::web {
+
+class Pages {
+ public:
+  explicit Pages(api::Local& local)
+      : local_(local), gatherer_(local, [](const auto& collected, const auto& questions) {
+          answer_all(collected, questions);
+        }) {}
+
+  void list(const http::Request& request, http::Responder responder);
+  void poll(const http::Request& request, std::string_view poll, http::Responder responder);
+  void territory(const http::Request& request, std::string_view poll, std::string_view territory,
+                 http::Responder responder);
+  void asset(const http::Request& request, http::Responder responder);
+
+ private:
+  // What is asked for: equal views of one gathering have equal pages.
+  struct View {
+    std::optional<model::TerritoryCode> territory;
+    TerritoryView territories;
+    Reader reader;
+    friend auto operator<=>(const View&, const View&) = default;
+  };
+  struct Question {
+    http::Responder responder;
+    View view;
+  };
+
+  void ask(std::string_view poll, View view, http::Responder responder);
+  static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
+
+  api::Local& local_;
+  api::Gatherer<Question> gatherer_;
+  TerritoryNames names_;
+};
+
+}  // namespace veche::web

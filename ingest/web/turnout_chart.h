@@ -1,0 +1,23 @@
+// Turnout over time as a drawing, and the same numbers as a table.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/model/poll.h"
+#include "ingest/web/html.h"
+#include "ingest/web/texts.h"
+
+namespace veche::web {
+
+struct TurnoutPoint {
+  model::Instant at;
+  std::uint64_t ballots = 0;  // counted by then
+};
+
+// A section with its heading; nothing for less than three points, which say no more than the
+// figure. Points are in the order of time; of more than limits::kTurnoutPointsShown some are left
+// out, the last never.
+Html turnout_chart(std::span<const TurnoutPoint> series, Language language);
+
+}  // namespace veche::web
