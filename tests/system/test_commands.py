@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import veche
 from minting import sub_of
@@ -222,6 +224,11 @@ class Recount(unittest.TestCase):
 
 @veche.needs_binary
 class Demo(unittest.TestCase):
+    @staticmethod
+    def page(url):
+        with urllib.request.urlopen(url, timeout=30) as page:
+            return page.read().decode()
+
     def test_counts_and_proves_it(self):
         before = set(pathlib.Path(tempfile.gettempdir()).glob("veche-*"))
         done = subprocess.run([veche.BINARY, "demo", "--seconds", "3", "--seed", "1"],
@@ -233,12 +240,16 @@ class Demo(unittest.TestCase):
         left = set(pathlib.Path(tempfile.gettempdir()).glob("veche-demo*")) - before
         self.assertEqual(left, set(), "the demo leaves nothing behind")
 
-    def test_ctrl_c_ends_it_with_the_final_results(self):
+    def test_has_a_page_and_ctrl_c_ends_it_with_the_final_results(self):
         running = subprocess.Popen([veche.BINARY, "demo", "--rate", "1000"], text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(running.kill)
-        for _ in range(4):
-            running.stdout.readline()
+        lines = [running.stdout.readline() for _ in range(4)]
+        url = re.search(r"http://\S+/", lines[0]).group()
+        polls = self.page(url)
+        for poll in ("bus-routes", "budget", "embankment", "square"):
+            self.assertIn(f"/polls/{poll}", polls)
+        self.assertIn("Test data", self.page(url + "polls/budget?lang=en"))
         running.send_signal(signal.SIGINT)
         output, errors = running.communicate(timeout=60)
         self.assertEqual(running.returncode, 0, output + errors)

@@ -211,7 +211,7 @@ class Demo {
 
 Result<Exit> demo(const Options& options) {
   catch_interrupts();
-  const auto server = OwnServer::start();
+  const auto server = OwnServer::start({"--test-data"});
   if (!server) return server.error();
   auto client = ApiClient::connect({(*server)->url(), (*server)->issuer_json(), {}});
   if (!client) return client.error();
