@@ -3,9 +3,13 @@
 import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
+import urllib.request
 
 import veche
 from minting import sub_of
@@ -13,8 +17,7 @@ from minting import sub_of
 POLL = veche.poll("embankment", opens_in=-60)
 
 
-@veche.needs_binary
-class Commands(veche.ServerCase):
+class CommandCase(veche.ServerCase):
     def run_veche(self, *arguments, code=0, stdin=None, env=None, timeout=60):
         done = subprocess.run([veche.BINARY, *map(str, arguments)], input=stdin, text=True,
                               capture_output=True, timeout=timeout,
@@ -29,6 +32,9 @@ class Commands(veche.ServerCase):
     def json_of(self, *arguments, **more):
         return json.loads(self.at_server(*arguments, "--json", **more).stdout)
 
+
+@veche.needs_binary
+class Commands(CommandCase):
     def test_a_poll_from_its_definition_to_its_close(self):
         drafted = self.json_of("poll", "draft", "-", stdin=json.dumps(POLL))
         self.assertEqual((drafted["id"], drafted["state"], drafted["version"]),
@@ -99,6 +105,80 @@ class Commands(veche.ServerCase):
 
 
 @veche.needs_binary
+class Results(CommandCase):
+    """Of a poll in steps of 3 that has shown one batch of three and was sent two more ballots."""
+
+    options = ["--tick", "50ms"]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        title = {"ru": "Дорожки", "en": "Paths"}
+        question = veche.question()
+        question["options"][0]["title"] = title
+        expected = {code: 100 for code in veche.LEAVES} | {"75701000": 1000, "75603000": 1000}
+        cls.server.open_poll(veche.poll("steps", question, title=title,
+                                        disclosure={"mode": "steps", "k": 3},
+                                        expected_voters=expected))
+        for step, choices in enumerate(("aab", "abc", "ab")):
+            cls.wait_for_version(step + 1)
+            lines = [cls.server.line("steps", sub_of(f"{step}-{i}"), choice)
+                     for i, choice in enumerate(choices)]
+            if cls.server.post_batch(lines).json()["accepted"] != len(choices):
+                raise AssertionError("a ballot was refused")
+
+    @classmethod
+    def wait_for_version(cls, version):
+        """The first version has no ballots, and each batch is a step of its own."""
+        deadline = time.monotonic() + 10
+        while int(cls.server.results("steps")["version"].split("-")[0]) < version:
+            if time.monotonic() > deadline:
+                raise AssertionError(cls.server.results("steps"))
+            time.sleep(0.02)
+
+    def results(self, *options):
+        return self.run_veche("results", "steps", "--server", self.server.url, *options).stdout
+
+    def test_hidden_counts_are_told_as_hidden(self):
+        text = self.results("--by-territory")
+        self.assertIn("open, 3 ballots, turnout 0 as of", text)
+        self.assertRegex(text, r"75701310 +2 +3  ")
+        self.assertRegex(text, r"75603407 +2 +hidden: not enough ballots to show any yet  ")
+        self.assertNotRegex(text, r"75603407 +2 +0")
+        first = self.results("--version", "1-open")
+        self.assertIn("counts hidden: not enough ballots to show any yet", first)
+        self.assertRegex(first, r"a +hidden +Дорожки")
+
+    def test_csv_is_in_the_form_that_is_asked_for(self):
+        table = self.results("--csv", "--excel", "--lang", "en")
+        self.assertTrue(table.startswith("\ufeffpoll_id;question_id"), table[:40])
+        self.assertIn(";Paths;", table)
+        self.assertIn(",Дорожки,", self.results("--csv"))
+        self.assertIn("Paths", self.results("--lang", "en"))
+
+    def test_the_turnout_is_a_table_by_steps(self):
+        poll = self.open()
+        for i in range(10):
+            self.server.post_batch([self.server.line(poll, sub_of(f"voter-{i}"), "b")])
+        table = self.run_veche("results", poll, "--server", self.server.url, "--turnout", "--step",
+                               "1d").stdout
+        self.assertIn("open, turnout 10 as of", table)
+        self.assertRegex(table, r"UNTIL +BALLOTS +IN THE STEP\n\S+T00:00:00\S* +\d+ +\+\d+\n")
+        self.run_veche("results", poll, "--step", "1d", code=2)
+
+    def test_exact_counts_are_for_auditors_and_are_recorded(self):
+        refused = self.run_veche("results", "steps", "--view", "exact", "--server",
+                                 self.server.url, code=1)
+        self.assertIn("--keys", refused.stderr)
+        text = self.at_server("results", "steps", "--view", "exact").stdout
+        self.assertNotIn("hidden", text)
+        self.assertRegex(text, r"open, 8 ballots as of")
+        told = self.run_veche("poll", "history", "steps", "--server", self.server.url).stdout
+        self.assertEqual(told.count("audited"), 1, told)
+        self.run_veche("results", "steps", "--version", "1", "--view", "exact", code=2)
+
+
+@veche.needs_binary
 class Recount(unittest.TestCase):
     def test_equals_the_live_results_and_the_index(self):
         server = veche.Server()
@@ -121,17 +201,60 @@ class Recount(unittest.TestCase):
         self.assertGreater(report["tails"]["compared"], 0)
         self.assertEqual(report["tails"]["different"], 0)
 
+    def test_a_poll_in_steps_is_compared_when_it_is_final(self):
+        server = veche.Server(options=["--tick", "50ms"])
+        self.addCleanup(server.close)
+        server.start()
+        server.open_poll(veche.poll("exact"))
+        server.open_poll(veche.poll("steps", disclosure={"mode": "steps", "k": 3}))
+        lines = [server.line(poll, sub_of(f"{poll}-{i}"), "abc"[i % 3], veche.PLACES[i % 8])
+                 for poll in ("exact", "steps") for i in range(60)]
+        self.assertEqual(server.post_batch(lines).json()["accepted"], 120)
+        live = server.recount("--server", server.url)
+        self.assertEqual(live.returncode, 0, live.stdout + live.stderr)
+        self.assertIn("steps does not show all its results now", live.stderr)
+        self.assertRegex(live.stdout, r"exact .* numbers equal")
+        self.assertEqual(server.change_poll("steps", "close").status, 200)
+        self.assertEqual(server.settled_results("steps", 60)["final"], True)
+        final = server.recount("--server", server.url)
+        self.assertEqual(final.returncode, 0, final.stdout + final.stderr)
+        self.assertNotIn("not compared", final.stderr)
+        self.assertRegex(final.stdout, r"steps +60 +60 .* numbers equal")
+
 
 @veche.needs_binary
 class Demo(unittest.TestCase):
+    @staticmethod
+    def page(url):
+        with urllib.request.urlopen(url, timeout=30) as page:
+            return page.read().decode()
+
     def test_counts_and_proves_it(self):
         before = set(pathlib.Path(tempfile.gettempdir()).glob("veche-*"))
         done = subprocess.run([veche.BINARY, "demo", "--seconds", "3", "--seed", "1"],
                               capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("counts equal", done.stdout)
+        self.assertRegex(done.stdout,
+                         r"^Open this in a browser: http://127\.0\.0\.1:\d+/ \(live results\)\n")
         left = set(pathlib.Path(tempfile.gettempdir()).glob("veche-demo*")) - before
         self.assertEqual(left, set(), "the demo leaves nothing behind")
+
+    def test_has_a_page_and_ctrl_c_ends_it_with_the_final_results(self):
+        running = subprocess.Popen([veche.BINARY, "demo", "--rate", "1000"], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(running.kill)
+        lines = [running.stdout.readline() for _ in range(4)]
+        url = re.search(r"http://\S+/", lines[0]).group()
+        polls = self.page(url)
+        for poll in ("bus-routes", "budget", "embankment", "square"):
+            self.assertIn(f"/polls/{poll}", polls)
+        self.assertIn("Test data", self.page(url + "polls/budget?lang=en"))
+        running.send_signal(signal.SIGINT)
+        output, errors = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 0, output + errors)
+        self.assertRegex(output.splitlines()[-1], r"^all \d+ counts equal$")
+        self.assertNotIn("budget hidden", output.splitlines()[-2], "its final results are shown")
 
 
 if __name__ == "__main__":

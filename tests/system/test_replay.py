@@ -1,5 +1,6 @@
 """Real ballots through the real binary: every official total, however the ballots arrive."""
 
+import collections
 import csv
 import gzip
 import io
@@ -8,10 +9,12 @@ import pathlib
 import subprocess
 import tarfile
 import time
+import unicodedata
 import unittest
 
 import crash
 import veche
+from minting import sub_of
 
 BALLOTS = veche.SHARED_DATA / "ballots"
 CITIES = {"Wroclaw_2020": 89_419, "Zabrze_2020": 9_375, "Krakow_2021": 51_229,
@@ -33,6 +36,21 @@ def official_totals(path):
     rows = csv.DictReader(io.StringIO("\n".join(lines[begin:end])), delimiter=";")
     return {row["project_id"]: (int(row["votes"]), int(row["score"]) if "score" in row else None)
             for row in rows}
+
+
+def ballots_by_district(path):
+    """{folded name: ballots}, read with nothing but the csv module."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        lines = file.read().splitlines()
+    rows = list(csv.DictReader(io.StringIO("\n".join(lines[lines.index("VOTES") + 1:])),
+                               delimiter=";"))
+    column = "district" if "district" in rows[0] else "neighborhood"
+    return collections.Counter(fold(row.get(column) or "Unknown") for row in rows)
+
+
+def fold(name):
+    name = unicodedata.normalize("NFKC", name).casefold().strip()
+    return "unknown" if name == "-" else name
 
 
 class ReplayCase(unittest.TestCase):
@@ -119,6 +137,88 @@ class Cities(ReplayCase):
     def test_z_a_recount_is_the_same(self):
         """The last one by name: it looks at what the others left."""
         self.assertEqual(self.recount(), [])
+
+
+class InSteps(ReplayCase):
+    def replay_city(self, city, k):
+        path = city_file(city)
+        report = self.replay(path, "--steps", str(k), "--batch", "1000")
+        self.assertEqual(report["outcomes"], {"accepted": CITIES[city]})
+        results = self.assert_official(path, report, CITIES[city])
+        self.assertTrue(results["final"])
+        self.assertEqual(report["counts"]["differences"], [])
+        self.assertGreater(report["counts"]["compared"], 0)
+        self.assert_districts(path, results, k, report["territories"])
+        again = self.replay(path, "--steps", str(k), "--batch", "1000")
+        self.assertEqual(again["outcomes"], {"recorded": CITIES[city]})
+        self.assertEqual(self.server.results(report["poll"]), results)
+        return report["territories"]
+
+    def assert_districts(self, path, results, k, reported):
+        """By the file alone: each district is shown as it voted, or in one group with others."""
+        truth = ballots_by_district(path)
+        districts = {row["code"]: row for row in results["territories"] if row["level"] == 2}
+        shown = {code for code, row in districts.items() if row["ballots"] is not None}
+        for code in shown:
+            name = fold(districts[code]["name"])
+            self.assertEqual(districts[code]["ballots"], truth[name], name)
+            self.assertGreaterEqual(truth[name], k)
+        grouped = []
+        for group in results["groups"]:
+            grouped += group["leaves"]
+            self.assertGreaterEqual(group["ballots"], k)
+            self.assertEqual(group["ballots"], sum(truth[fold(districts[code]["name"])]
+                                                   for code in group["leaves"]))
+        self.assertEqual(sorted(grouped), sorted(districts.keys() - shown))
+        self.assertEqual(reported["in_groups"], len(grouped))
+        self.assertEqual(reported["groups"], len(results["groups"]))
+        self.assertEqual(reported["shown"], len(shown) + 1, "and the city")
+
+    def test_wroclaw(self):
+        self.assertGreater(self.replay_city("Wroclaw_2020", 10)["shown"], 40)
+
+    def test_katowice(self):
+        self.assertGreater(self.replay_city("Katowice_2023", 10)["shown"], 20)
+
+    def test_warszawa(self):
+        self.assertGreater(self.replay_city("Warszawa_2026", 10)["shown"], 15)
+
+    def test_zabrze(self):
+        self.assertGreater(self.replay_city("Zabrze_2020", 10)["shown"], 15)
+
+    def test_krakow_in_such_steps_that_most_districts_join(self):
+        territories = self.replay_city("Krakow_2021", 5000)
+        self.assertGreater(territories["in_groups"], 10)
+        self.assertGreater(territories["groups"], 2)
+
+
+class InStepsOfTooMany(ReplayCase):
+    def test_nothing_is_shown_and_that_is_right(self):
+        path = city_file("Zabrze_2020")
+        report = self.replay(path, "--steps", "9376", "--batch", "1000")
+        self.assertEqual(report["outcomes"], {"accepted": 9375})
+        self.assertEqual(report["totals"], {"equal": 0, "of": 0})
+        self.assertIn("too few", report["hidden"])
+        self.assertIsNone(self.server.results(report["poll"])["ballots"])
+        exact = subprocess.run(self.command(path), capture_output=True, text=True, timeout=60)
+        self.assertEqual(exact.returncode, 1)
+        self.assertIn("another poll", exact.stderr)
+
+
+class ABallotMore(ReplayCase):
+    def test_is_found_in_its_district_and_in_all(self):
+        path = city_file("Zabrze_2020")
+        report = self.replay(path, "--batch", "1000")
+        results = self.server.results(report["poll"])
+        district = results["territories"][3]["code"]
+        project = results["questions"][0]["options"][0]["id"]
+        line = self.server.line(report["poll"], sub_of("nobody"), project, district)
+        self.assertEqual(self.server.post_batch([line]).json()["accepted"], 1)
+        done = subprocess.run(self.command(path, "--batch", "1000"), capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        found = json.loads(done.stdout)["counts"]["differences"]
+        self.assertEqual(len([line for line in found if line.startswith(district)]), 2, found)
 
 
 class WroclawInBatches(ReplayCase):

@@ -114,9 +114,29 @@ boost::json::value results_of(const model::PollDefinition& poll, std::uint64_t b
   boost::json::array options;
   for (const auto& option : poll.questions.front().options)
     options.push_back({{"id", option.id}, {"votes", ballots}, {"points", ballots}});
-  return {{"ballots", ballots},
-          {"questions", {{{"id", "choice"}, {"options", options}}}},
-          {"territories", {{{"name", "Длинноимённый сельский округ"}, {"not_below", ballots}}}}};
+  return {
+      {"ballots", ballots},
+      {"turnout", ballots},
+      {"suppressed", nullptr},
+      {"questions", {{{"id", "choice"}, {"options", options}}}},
+      {"territories",
+       {{{"name", "Длинноимённый сельский округ"}, {"ballots", ballots}, {"not_below", ballots}}}}};
+}
+
+// Of a poll in steps that shows nothing yet.
+boost::json::value hidden_results_of(const model::PollDefinition& poll) {
+  auto results = results_of(poll, 0);
+  auto& options = results.at("questions").at(0).at("options").as_array();
+  for (auto& option : options)
+    for (auto& [name, value] : option.as_object())
+      if (name != "id") value = nullptr;
+  results.at("ballots") = nullptr;
+  results.at("turnout") = 40;
+  results.at("suppressed") = "not-yet";
+  auto& territory = results.at("territories").at(0);
+  territory.at("ballots") = nullptr;
+  territory.at("not_below") = nullptr;
+  return results;
 }
 
 std::size_t columns_of(std::string_view line) {
@@ -137,6 +157,47 @@ TEST_F(DemoTest, TheScreenFitsEveryTerminal) {
         EXPECT_EQ(line.find('\x1b'), std::string::npos) << line;
       }
     }
+}
+
+TEST_F(DemoTest, OnePollDisclosesInStepsAndExpectsThoseWhoLiveThere) {
+  std::size_t in_steps = 0;
+  for (const auto& poll : demo_.polls) {
+    if (poll.disclosure != model::Disclosure::steps) continue;
+    ++in_steps;
+    EXPECT_EQ(poll.least_voters, 10u);
+    EXPECT_EQ(poll.expected_voters.size(), demo_.region.homes.size());
+    for (const auto& home : demo_.region.homes)
+      EXPECT_EQ(poll.expected_voters.at(home.code), home.population);
+  }
+  EXPECT_EQ(in_steps, 1u);
+}
+
+TEST_F(DemoTest, TheScreenTellsWhatIsHiddenAsHidden) {
+  DemoBooks books(demo_);
+  DemoState state{"http://127.0.0.1:12345", 3.5, {}};
+  for (const auto& poll : demo_.polls) state.results.push_back(hidden_results_of(poll));
+  for (const ScreenSize size : {ScreenSize{100, 50}, {80, 24}, {12, 4}, {1, 1}})
+    for (const auto& line : render(demo_, books, state, {size, false}))
+      EXPECT_LE(columns_of(line), size.columns) << line;
+  std::string text;
+  for (const auto& line : render(demo_, books, state, {{100, 50}, false})) text += line + "\n";
+  EXPECT_THAT(text, testing::HasSubstr("hidden: not enough ballots to show any yet"));
+  EXPECT_THAT(text, testing::ContainsRegex("Спортивные площадки +hidden\n"));
+  EXPECT_THAT(text, testing::HasSubstr("0 of 1 territories shown\n"));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("%")));
+  EXPECT_THAT(render_line(demo_, books, state), testing::HasSubstr("budget hidden"));
+}
+
+TEST_F(DemoTest, TheScreenTellsHowManyBallotsAreShownOfHowMany) {
+  DemoBooks books(demo_);
+  DemoState state{"http://127.0.0.1:12345", 3.5, {}};
+  for (const auto& poll : demo_.polls) state.results.push_back(results_of(poll, 12));
+  state.results[1].at("turnout") = 40;
+  std::string text;
+  for (const auto& line : render(demo_, books, state, {{100, 50}, false})) text += line + "\n";
+  EXPECT_THAT(text, testing::HasSubstr("  12 of 40 ballots shown"));
+  EXPECT_THAT(text, testing::HasSubstr("  12 ballots\n"));
+  EXPECT_THAT(text, testing::HasSubstr("Live results: http://127.0.0.1:12345/ "));
 }
 
 TEST_F(DemoTest, ATallScreenShowsEveryOption) {

@@ -119,52 +119,18 @@ TEST(ReplayPoll, AnswersAsLittleAsAPollAsksFor) {
   EXPECT_EQ(first_answers(poll_of(file)), R"([{"question":"q1","choices":{"M/01/X":2}}])");
 }
 
-json::value results_of(std::string_view options) {
-  return json::parse(R"({"questions":[{"id":"q1","options":)" + std::string(options) + "}]}");
-}
-
-std::string unequal(const std::vector<Total>& totals) {
-  std::string text;
-  for (const auto& total : totals)
-    if (!total.is_equal())
-      text += total.project + " " + std::string(total.what) + " " + std::to_string(total.official) +
-              "/" + std::to_string(total.counted) + ";";
-  return text;
-}
-
-TEST(ReplayPoll, ComparesEveryOfficialTotal) {
-  auto file = file_of(VoteType::ordinal);
-  file.projects[0].score = 5;
-  file.projects[1].score = 1;
-  struct Row {
-    const char* options;
-    std::size_t totals;
-    const char* unequal;
-  };
-  const Row rows[] = {
-      {R"([{"id":"M/01/X","votes":2,"points":5},{"id":"P.2","votes":1,"points":1},
-           {"id":"3","votes":0,"points":0}])",
-       5, ""},
-      {R"([{"id":"M/01/X","votes":2,"points":4},{"id":"P.2","votes":2,"points":1},
-           {"id":"3","votes":0,"points":0}])",
-       5, "M/01/X score 5/4;P.2 votes 1/2;"},
-      {R"([{"id":"P.2","votes":1,"points":1},{"id":"3","votes":0,"points":0}])", 5,
-       "M/01/X votes 2/0;M/01/X score 5/0;"},
-  };
-  for (const auto& row : rows) {
-    const auto totals = compare_totals(file, results_of(row.options));
-    EXPECT_EQ(totals.size(), row.totals);
-    EXPECT_EQ(unequal(totals), row.unequal);
-  }
-}
-
-TEST(ReplayPoll, HoldsAProjectWithoutOfficialVotesAgainstTheBallots) {
-  auto file = file_of(VoteType::choose_one);
-  for (auto& project : file.projects) project.votes.reset();
-  file.votes = {{"v", {0}, {}, ""}, {"w", {0}, {}, ""}};
-  const auto* kResults =
-      R"([{"id":"M/01/X","votes":1},{"id":"P.2","votes":0},{"id":"3","votes":0}])";
-  EXPECT_EQ(unequal(compare_totals(file, results_of(kResults))), "M/01/X votes 2/1;");
+TEST(ReplayPoll, ExpectsTheVotersOfTheFileWhereItDisclosesInSteps) {
+  const auto file = file_of(VoteType::choose_one);
+  const auto exact = poll_of(file);
+  auto poll = exact;
+  const auto home = *model::TerritoryCode::parse("PB-1-a"), other = kTarget;
+  const std::vector homes{home, other, home};
+  disclose_in_steps(poll, 7, homes);
+  EXPECT_EQ(poll.disclosure, model::Disclosure::steps);
+  EXPECT_EQ(poll.least_voters, 7u);
+  EXPECT_EQ(poll.expected_voters, (decltype(poll.expected_voters){{home, 2}, {other, 1}}));
+  EXPECT_TRUE(model::check(poll).empty());
+  EXPECT_FALSE(is_same_poll(poll, exact));
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kTick = 100ms;
 constexpr auto kRedrawInterval = 500ms;
 constexpr auto kLineInterval = 1s;
+constexpr auto kFinalPatience = 20s;  // after the close
 constexpr std::size_t kConnections = 16;
 constexpr int kUnavailable = 503;
 constexpr std::string_view kReason = "demo";
@@ -38,6 +39,8 @@ struct Options {
   std::uint64_t seed = 1;
   bool json = false;
 };
+
+enum class Wanted { live, final };
 
 class Demo {
  public:
@@ -66,8 +69,11 @@ class Demo {
 
   // Voters come until the time is over or Ctrl-C.
   Result<void> run() {
-    fmt::print(out_, "{}\nveche results bus-routes --by-territory --level 1 --server {}\n",
-               client_.url(), client_.url());
+    fmt::print(out_,
+               "Open this in a browser: {0}/ (live results)\n"
+               "In a terminal: veche results bus-routes --by-territory --level 1 --server {0}\n",
+               client_.url());
+    std::fflush(out_);
     DemoScreen screen(out_);
     const auto begin = Clock::now();
     for (auto shown = begin; !interrupted() && !is_over(begin);) {
@@ -75,14 +81,13 @@ class Demo {
       if (Clock::now() - shown >=
           (screen.is_live() ? Clock::duration(kRedrawInterval) : Clock::duration(kLineInterval))) {
         shown = Clock::now();
-        if (auto read = show(screen, begin); !read) return read;
+        if (auto read = show(screen, begin, Wanted::live); !read) return read;
       }
       std::this_thread::sleep_for(kTick);
     }
     for (const auto& poll : region_.polls)
-      if (auto closed = take_step(client_, poll.id.view(), kClose, kReason); !closed)
-        return closed.error();
-    return show(screen, begin);
+      if (auto closed = bring_to_close(client_, poll.id, kReason); !closed) return closed;
+    return show(screen, begin, Wanted::final);
   }
 
   // Our books against the final results: every number of every poll and territory.
@@ -153,17 +158,22 @@ class Demo {
             .body = body_of(poll, ballot.answers)};
   }
 
-  Result<void> show(DemoScreen& screen, Clock::time_point begin) {
+  Result<void> show(DemoScreen& screen, Clock::time_point begin, Wanted wanted) {
     state_.url = client_.url();
     state_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     state_.results.clear();
     for (const auto& poll : region_.polls) {
-      auto results = client_.get(fmt::format("/v1/polls/{}/results?by=territory", poll.id.view()));
+      auto results = read(poll.id, wanted);
       if (!results) return results.error();
       state_.results.push_back(std::move(*results));
     }
     screen.show(region_, books_, state_);
     return {};
+  }
+
+  Result<json::value> read(const model::PollId& poll, Wanted wanted) {
+    if (wanted == Wanted::final) return final_results(client_, poll, kFinalPatience);
+    return client_.get(fmt::format("/v1/polls/{}/results?by=territory", poll.view()));
   }
 
   void print_json(const Comparison& whole) const {
@@ -201,7 +211,7 @@ class Demo {
 
 Result<Exit> demo(const Options& options) {
   catch_interrupts();
-  const auto server = OwnServer::start();
+  const auto server = OwnServer::start({"--test-data"});
   if (!server) return server.error();
   auto client = ApiClient::connect({(*server)->url(), (*server)->issuer_json(), {}});
   if (!client) return client.error();

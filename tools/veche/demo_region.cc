@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "engine/model/limits.h"
+
 namespace veche::tools {
 namespace {
 
@@ -11,6 +13,7 @@ using model::QuestionKind;
 
 constexpr auto kOpensBySelf = std::chrono::hours(1);
 constexpr auto kLongestDemo = std::chrono::hours(24 * 365);
+constexpr std::size_t kInSteps = 1;  // place of the poll
 
 model::PollDefinition poll(std::string_view id, model::Title title, QuestionKind kind,
                            std::uint32_t max, std::vector<model::Option> options) {
@@ -67,6 +70,12 @@ model::TerritoryCode largest(const DemoRegion& demo, std::string_view kind) {
   return demo.tree[best].code;
 }
 
+void disclose_in_steps(model::PollDefinition& poll, const Region& region) {
+  poll.disclosure = model::Disclosure::steps;
+  poll.least_voters = limits::kDefaultLeastVoters;
+  for (const auto& home : region.homes) poll.expected_voters[home.code] = home.population;
+}
+
 }  // namespace
 
 DemoRegion make_demo_region(std::uint64_t seed, model::Instant now) {
@@ -81,6 +90,7 @@ DemoRegion make_demo_region(std::uint64_t seed, model::Instant now) {
     demo.polls[i].opens_at = now + kOpensBySelf;
     demo.polls[i].closes_at = now + kLongestDemo;
   }
+  disclose_in_steps(demo.polls[kInSteps], demo.region);
   return demo;
 }
 

@@ -20,7 +20,7 @@ struct DemoRegion {
 // itself and closes them when it ends, at the latest after a year.
 //
 //   bus-routes   approval  the whole region
-//   budget       points    the whole region
+//   budget       points    the whole region, in steps: most villages stay hidden to the end
 //   embankment   single    the capital, a city okrug
 //   square       ranked    the most populous municipal district
 DemoRegion make_demo_region(std::uint64_t seed, model::Instant now);

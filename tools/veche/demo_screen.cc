@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <iterator>
+#include <optional>
 
+#include "tools/veche/shown.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -17,8 +19,6 @@ constexpr std::size_t kHeadLines = 2;
 constexpr std::size_t kTopTerritories = 8;
 constexpr std::size_t kMostBarColumns = 40;
 constexpr std::size_t kNumberColumns = 19;  // "   1234  100.0 %  "
-
-std::uint64_t number_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
 
 double milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
@@ -48,20 +48,29 @@ class PollPainter {
 
  private:
   std::string title() const {
-    const auto ballots = fmt::format("  {} ballots", number_of(results_.at("ballots")));
+    const auto ballots = "  " + told_ballots();
     const auto room = style_.size.columns - std::min(style_.size.columns, ballots.size());
     const auto named = fmt::format("{} / {} ({})", poll_.title.ru, poll_.title.en, poll_.id.view());
     return style_.styled(kBold, std::string(cut_columns(named, room))) +
            std::string(cut_columns(ballots, style_.size.columns));
   }
 
+  // In steps more ballots may have come than are shown.
+  std::string told_ballots() const {
+    const auto ballots = shown_number(results_.at("ballots"));
+    const auto turnout = shown_number(results_.at("turnout"));
+    if (!ballots) return fmt::format("hidden: {}", why_hidden(results_));
+    if (turnout <= ballots) return fmt::format("{} ballots", *ballots);
+    return fmt::format("{} of {} ballots shown", *ballots, *turnout);
+  }
+
   const json::value& count_of(std::size_t option) const {
     return results_.at("questions").at(0).at("options").at(option);
   }
-  // What decides: points where there are any.
-  std::uint64_t weight_of(std::size_t option) const {
+  // What decides: points where there are any. Nothing: hidden.
+  std::optional<std::uint64_t> weight_of(std::size_t option) const {
     const auto* points = count_of(option).as_object().if_contains("points");
-    return number_of(points ? *points : count_of(option).at("votes"));
+    return shown_number(points ? *points : count_of(option).at("votes"));
   }
 
   std::vector<std::size_t> best(std::size_t count) const {
@@ -73,39 +82,50 @@ class PollPainter {
     return options;
   }
 
-  // Share of the ballots, or of all points.
-  double share_of(std::size_t option) const {
-    std::uint64_t whole = number_of(results_.at("ballots"));
-    if (poll_.questions.front().counts_points()) {
-      whole = 0;
-      for (std::size_t i = 0; i < poll_.questions.front().options.size(); ++i)
-        whole += weight_of(i);
-    }
-    return whole == 0 ? 0 : static_cast<double>(weight_of(option)) / static_cast<double>(whole);
+  // The ballots, or all points.
+  std::uint64_t whole() const {
+    if (!poll_.questions.front().counts_points())
+      return shown_number(results_.at("ballots")).value_or(0);
+    std::uint64_t points = 0;
+    for (std::size_t i = 0; i < poll_.questions.front().options.size(); ++i)
+      points += weight_of(i).value_or(0);
+    return points;
   }
 
   std::string option_line(std::size_t option) const {
     const auto room = style_.size.columns - std::min(style_.size.columns, kNumberColumns);
     const auto bar_columns = std::min(kMostBarColumns, room / 2);
-    const auto share = share_of(option);
     const auto& title = poll_.questions.front().options[option].title.ru;
-    const auto numbers = fmt::format(" {:>7}  {:>5.1f} %  ", weight_of(option), share * 100);
-    return padded("  " + title, room - bar_columns) +
-           std::string(cut_columns(numbers, style_.size.columns)) +
+    const auto line = padded("  " + title, room - bar_columns);
+    const auto weight = weight_of(option);
+    if (!weight)
+      return line + std::string(cut_columns(fmt::format(" {:>7}", "hidden"), style_.size.columns));
+    const auto all = whole();
+    const auto share = all == 0 ? 0 : static_cast<double>(*weight) / static_cast<double>(all);
+    const auto numbers = fmt::format(" {:>7}  {:>5.1f} %  ", *weight, share * 100);
+    return line + std::string(cut_columns(numbers, style_.size.columns)) +
            style_.styled(kBar, format_bar(share, bar_columns));
   }
 
-  // The municipalities with the most ballots, those with others below left out.
+  // The municipalities with the most ballots, those with others below left out; and how many are
+  // shown, if not all are.
   std::string top_line() const {
     std::vector<std::pair<std::uint64_t, std::string_view>> places;
-    for (const auto& territory : results_.at("territories").as_array())
-      if (const auto own = number_of(territory.at("not_below")); own > 0)
+    const auto& territories = results_.at("territories").as_array();
+    std::size_t told = 0;
+    for (const auto& territory : territories) {
+      if (shown_number(territory.at("ballots"))) ++told;
+      if (const auto own = shown_number(territory.at("not_below")).value_or(0); own > 0)
         places.emplace_back(own, territory.at("name").as_string());
-    const auto shown = std::min(places.size(), kTopTerritories);
-    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(shown),
+    }
+    const auto most = std::min(places.size(), kTopTerritories);
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(most),
                       places.end(), std::greater<>());
     std::string line = "  ";
-    for (std::size_t i = 0; i < shown; ++i)
+    if (told < territories.size())
+      line += fmt::format("{} of {} territories shown{}", told, territories.size(),
+                          most == 0 ? "" : ": ");
+    for (std::size_t i = 0; i < most; ++i)
       fmt::format_to(std::back_inserter(line), "{}{} {}", i == 0 ? "" : ", ", places[i].second,
                      places[i].first);
     return style_.styled(kDim, std::string(cut_columns(line, style_.size.columns)));
@@ -121,7 +141,7 @@ class PollPainter {
 std::vector<std::string> render(const DemoRegion& demo, const DemoBooks& books,
                                 const DemoState& state, const ScreenStyle& style) {
   std::vector<std::string> lines;
-  const auto head = fmt::format("veche demo at {}, Ctrl-C ends it", state.url);
+  const auto head = fmt::format("Live results: {}/  Ctrl-C ends the demo", state.url);
   lines.emplace_back(cut_columns(head, style.size.columns));
   lines.emplace_back(cut_columns(summary(books, state.seconds), style.size.columns));
   const auto room = style.size.rows - std::min(style.size.rows, kHeadLines + 1);
@@ -134,9 +154,11 @@ std::vector<std::string> render(const DemoRegion& demo, const DemoBooks& books,
 
 std::string render_line(const DemoRegion& demo, const DemoBooks& books, const DemoState& state) {
   auto line = summary(books, state.seconds);
-  for (std::size_t i = 0; i < demo.polls.size(); ++i)
+  for (std::size_t i = 0; i < demo.polls.size(); ++i) {
+    const auto ballots = shown_number(state.results[i].at("ballots"));
     fmt::format_to(std::back_inserter(line), "  {} {}", demo.polls[i].id.view(),
-                   number_of(state.results[i].at("ballots")));
+                   ballots ? std::to_string(*ballots) : "hidden");
+  }
   return line;
 }
 

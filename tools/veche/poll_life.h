@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <chrono>
 #include <string_view>
 
 #include "engine/model/ids.h"
@@ -33,5 +34,13 @@ Result<void> bring_to_open(ApiClient& client, const model::PollId& poll, std::st
 // From nothing to open.
 Result<void> draft_and_open(ApiClient& client, const model::PollDefinition& poll,
                             std::string_view reason);
+
+// From open, or from wherever others have brought it meanwhile, to closed.
+Result<void> bring_to_close(ApiClient& client, const model::PollId& poll, std::string_view reason);
+// The results by territory when nothing changes them any more: of a poll in steps some ticks after
+// the close. A fault: they do not come within the patience, or before Ctrl-C, unless that was
+// before the call.
+Result<boost::json::value> final_results(const ApiClient& client, const model::PollId& poll,
+                                         std::chrono::seconds patience);
 
 }  // namespace veche::tools

@@ -90,7 +90,12 @@ Result<RecountReport> recount_stopped(const Options& options) {
 
 // --- A running server --------------------------------------------------------------------------
 
-// nullopt: the poll's results are not shown now.
+// Some ballots of a poll in steps are held back until its end, and it does not tell which.
+bool is_held_back(const json::value& results) {
+  return !results.at("final").as_bool() && !results.as_object().contains("positions");
+}
+
+// nullopt: the poll's results are not shown now, or not all of them.
 Result<std::optional<LiveResults>> read_results(const ApiClient& client, const json::value& poll) {
   const auto& id = poll.at("id").as_string();
   const auto answer = client.call(
@@ -99,6 +104,7 @@ Result<std::optional<LiveResults>> read_results(const ApiClient& client, const j
   if (code_of(*answer) == "results-hidden") return std::optional<LiveResults>();
   auto results = parse_answer(*answer);
   if (!results) return results.error();
+  if (is_held_back(*results)) return std::optional<LiveResults>();
   return std::optional(LiveResults{model::PollId::parse(id).value(), std::move(*results)});
 }
 
@@ -114,7 +120,8 @@ Result<std::vector<LiveResults>> read_all_results(const ApiClient& client) {
       if (*results)
         live.push_back(std::move(**results));
       else
-        fmt::print(stderr, "veche recount: the results of {} are not shown now, and not compared\n",
+        fmt::print(stderr,
+                   "veche recount: {} does not show all its results now, and is not compared\n",
                    std::string_view(poll.at("id").as_string()));
     }
     const auto* next = page->at("next_cursor").if_string();

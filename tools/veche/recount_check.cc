@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/apply/partition.h"
+#include "tools/veche/shown.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -265,8 +266,8 @@ Result<RecountReport> recount_results(const storage::LogReader& log,
     auto& [recount, comparison] = report.polls[poll];
     if (recount.definition)
       comparison = compare_with_results(*recount.definition, recount.territories, results);
-    else
-      comparison.number("ballots", 0, results.at("ballots").to_number<std::uint64_t>());
+    else if (const auto ballots = shown_number(results.at("ballots")))
+      comparison.number("ballots", 0, *ballots);
   }
   return report;
 }

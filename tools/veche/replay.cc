@@ -13,6 +13,7 @@
 #include "tools/veche/own_server.h"
 #include "tools/veche/pabulib.h"
 #include "tools/veche/poll_life.h"
+#include "tools/veche/replay_check.h"
 #include "tools/veche/replay_city.h"
 #include "tools/veche/replay_load.h"
 #include "tools/veche/replay_poll.h"
@@ -33,6 +34,7 @@ struct Options {
   std::string server;
   std::string keys;
   ReplayWay way;
+  std::optional<std::uint32_t> steps;  // k
   std::int64_t patience_seconds = ReplayWay().patience.count();
   bool json = false;
 };
@@ -154,22 +156,50 @@ json::array differences_of(const std::vector<Total>& totals) {
   return differences;
 }
 
-Exit print_comparison(const Options& options, const model::PollId& poll,
-                      const ReplayOutcomes& outcomes, const std::vector<Total>& totals) {
-  const auto differences = differences_of(totals);
-  const auto equal = totals.size() - differences.size();
+json::object json_of(const ReplayCheck& check) {
+  const auto differences = differences_of(check.totals);
+  return {{"hidden", check.hidden.empty() ? json::value() : json::value(check.hidden)},
+          {"totals",
+           {{"equal", check.totals.size() - differences.size()}, {"of", check.totals.size()}}},
+          {"differences", differences},
+          {"territories",
+           {{"of", check.territories},
+            {"shown", check.shown},
+            {"in_groups", check.in_groups},
+            {"groups", check.groups}}},
+          {"counts",
+           {{"compared", check.counts.compared},
+            {"differences",
+             json::array(check.counts.differences.begin(), check.counts.differences.end())}}}};
+}
+
+void print_check(const ReplayCheck& check) {
+  for (const auto& difference : check.counts.differences) fmt::print("{}\n", difference);
+  if (!check.hidden.empty()) return fmt::print("all is hidden: {}\n", check.hidden);
+  fmt::print("{} of {} totals equal\n", check.totals.size() - differences_of(check.totals).size(),
+             check.totals.size());
+  fmt::print("{} of {} territories shown by themselves, {} with others; groups: {}\n", check.shown,
+             check.territories, check.in_groups, check.groups);
+  const auto different = check.counts.differences.size();
+  if (different == 0)
+    fmt::print("all {} counts by district are those of the file\n", check.counts.compared);
+  else
+    fmt::print("{} of {} counts by district DIFFER\n", different, check.counts.compared);
+}
+
+Exit print_replay(const Options& options, const model::PollId& poll, const ReplayOutcomes& outcomes,
+                  const ReplayCheck& check) {
   const bool all_counted = outcomes.of("accepted") + outcomes.of("recorded") == outcomes.sum();
   if (options.json) {
     auto report = report_of(poll, outcomes);
-    report["totals"] = {{"equal", equal}, {"of", totals.size()}};
-    report["differences"] = differences;
+    for (auto& member : json_of(check)) report[member.key()] = member.value();
     fmt::print("{}\n", json::serialize(report));
   } else {
-    print_totals(totals);
+    print_totals(check.totals);
     print_outcomes(poll, outcomes);
-    fmt::print("{} of {} totals equal\n", equal, totals.size());
+    print_check(check);
   }
-  return differences.empty() && all_counted ? Exit::ok : Exit::failed;
+  return check.is_equal() && all_counted ? Exit::ok : Exit::failed;
 }
 
 // --- Replays -----------------------------------------------------------------------------------
@@ -182,7 +212,8 @@ struct Replay {
   std::vector<model::TerritoryCode> homes;  // by vote
 };
 
-Result<Replay> read_replay(const std::string& path, const Registry& registry) {
+Result<Replay> read_replay(const std::string& path, const Registry& registry,
+                           std::optional<std::uint32_t> steps) {
   auto file = read_pabulib(path);
   if (!file) return file.error();
   ReplayCity city(*file);
@@ -191,7 +222,17 @@ Result<Replay> read_replay(const std::string& path, const Registry& registry) {
   const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(now_seconds());
   auto poll = definition_of(*file, poll_id_of(path), city.target_of(*file), now);
   if (!poll) return poll.error();
+  if (steps) disclose_in_steps(*poll, *steps, homes);
   return Replay{std::move(*file), std::move(*poll), std::move(city), std::move(homes)};
+}
+
+// In steps some counts come out at the end alone: then the poll is closed, for good.
+Result<json::value> results_of(ApiClient& client, const Options& options,
+                               const model::PollId& poll) {
+  if (!options.steps)
+    return client.get(fmt::format("/v1/polls/{}/results?by=territory", poll.view()));
+  if (auto closed = bring_to_close(client, poll, "replay"); !closed) return closed.error();
+  return final_results(client, poll, options.way.patience);
 }
 
 Result<Exit> replay_file(ApiClient& client, const Options& options, const Replay& replay) {
@@ -204,10 +245,10 @@ Result<Exit> replay_file(ApiClient& client, const Options& options, const Replay
                        std::move(answers[i])});
   const auto outcomes = send_ballots(client, replay.poll.id, ballots, options.way);
   if (!outcomes) return outcomes.error();
-  const auto results = client.get(fmt::format("/v1/polls/{}/results", replay.poll.id.view()));
+  const auto results = results_of(client, options, replay.poll.id);
   if (!results) return results.error();
-  return print_comparison(options, replay.poll.id, *outcomes,
-                          compare_totals(replay.file, *results));
+  return print_replay(options, replay.poll.id, *outcomes,
+                      check_replay(replay.file, replay.poll, replay.homes, *results));
 }
 
 Result<std::uint64_t> count_ballots(const ApiClient& client, const model::PollId& poll) {
@@ -254,11 +295,11 @@ Result<Exit> replay(Options options) {
     if (!city) return city.error();
     registry = registry_of(*city);
   }
-  const auto first = read_replay(options.file, registry);
+  const auto first = read_replay(options.file, registry, options.steps);
   if (!first) return first.error();
   std::optional<Replay> other;
   if (!options.into.empty()) {
-    auto second = read_replay(options.into, registry);
+    auto second = read_replay(options.into, registry, {});
     if (!second) return second.error();
     other = std::move(*second);
   }
@@ -285,6 +326,7 @@ void add_replay(CLI::App& app) {
       {"veche replay Poland_Wroclaw_2020.pb.gz",
        "veche replay Poland_Wroclaw_2020.pb.gz --batch 1000 --server http://127.0.0.1:8080 --keys "
        "keys/issuer.json",
+       "veche replay Poland_Zabrze_2020.pb.gz --batch 1000 --steps 10",
        "veche replay Krakow_Debniki.pb --registry Krakow.pb.gz --into Krakow_Swoszowice.pb"});
   const auto options = std::make_shared<Options>();
   command.add_option("FILE", options->file, "A vote as .pb or .pb.gz")->required();
@@ -292,10 +334,18 @@ void add_replay(CLI::App& app) {
       .add_option("--registry", options->registry,
                   "The city's own vote, which knows where the voters of a district vote live")
       ->type_name("FILE");
+  auto* steps =
+      command
+          .add_option("--steps", options->steps,
+                      "The poll shows nothing that tells how fewer than so many voters voted; it "
+                      "is closed at the end, and its final results are compared")
+          ->type_name("K")
+          ->check(CLI::Range(limits::kLeastVotersMin, limits::kLeastVotersMax));
   command
       .add_option("--into", options->into,
                   "Send the voters of FILE to the poll of this other vote instead, and expect that "
                   "each is refused as not eligible and none counted")
+      ->excludes(steps)
       ->type_name("FILE");
   auto* keys = command.add_option("--keys", options->keys, "issuer.json that the server trusts")
                    ->type_name("FILE");

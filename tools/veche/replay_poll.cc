@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <map>
 
 #include "engine/model/limits.h"
 #include "ingest/wire/poll_json.h"
@@ -45,30 +44,6 @@ std::string answer_to_question(std::string_view choices) {
   return fmt::format(R"([{{"question":"{}","choices":{}}}])", kQuestion, choices);
 }
 
-struct Counts {
-  std::uint64_t votes = 0;
-  std::uint64_t points = 0;
-};
-
-std::map<std::string, Counts, std::less<>> counts_of(const json::value& results) {
-  std::map<std::string, Counts, std::less<>> counts;
-  for (const auto& option : results.at("questions").at(0).at("options").as_array()) {
-    const auto votes = option.at("votes").to_number<std::uint64_t>();
-    const auto* points = option.as_object().if_contains("points");
-    // Where voters are counted, each brings one point.
-    counts[std::string(option.at("id").as_string())] = {
-        votes, points ? points->to_number<std::uint64_t>() : votes};
-  }
-  return counts;
-}
-
-std::vector<std::uint64_t> voters_by_project(const PabulibFile& file) {
-  std::vector<std::uint64_t> voters(file.projects.size(), 0);
-  for (const auto& vote : file.votes)
-    for (const auto choice : vote.choices) ++voters[choice];
-  return voters;
-}
-
 }  // namespace
 
 Result<model::PollDefinition> definition_of(const PabulibFile& file, const model::PollId& id,
@@ -94,6 +69,13 @@ Result<model::PollDefinition> definition_of(const PabulibFile& file, const model
   if (faults.empty()) return poll;
   return Fault{fmt::format("the file makes no valid poll: {} {}", faults.front().pointer,
                            faults.front().detail)};
+}
+
+void disclose_in_steps(model::PollDefinition& poll, std::uint32_t k,
+                       std::span<const model::TerritoryCode> homes) {
+  poll.disclosure = model::Disclosure::steps;
+  poll.least_voters = k;
+  for (const auto& home : homes) ++poll.expected_voters[home];
 }
 
 bool is_same_poll(model::PollDefinition a, const model::PollDefinition& b) {
@@ -141,20 +123,6 @@ std::string first_answers(const model::PollDefinition& poll) {
   for (std::uint32_t i = 0; i < question.min; ++i)
     choices.push_back(json_text(question.options[i].id));
   return answer_to_question(fmt::format("[{}]", fmt::join(choices, ",")));
-}
-
-std::vector<Total> compare_totals(const PabulibFile& file, const json::value& results) {
-  const auto counts = counts_of(results);
-  const auto voters = voters_by_project(file);
-  std::vector<Total> totals;
-  for (std::size_t i = 0; i < file.projects.size(); ++i) {
-    const auto& project = file.projects[i];
-    const auto found = counts.find(project.id);
-    const auto counted = found == counts.end() ? Counts() : found->second;
-    totals.push_back({project.id, "votes", project.votes.value_or(voters[i]), counted.votes});
-    if (project.score) totals.push_back({project.id, "score", *project.score, counted.points});
-  }
-  return totals;
 }
 
 }  // namespace veche::tools

@@ -3,6 +3,7 @@
 
 #include <boost/json/value.hpp>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,10 @@ namespace veche::tools {
 Result<model::PollDefinition> definition_of(const PabulibFile& file, const model::PollId& id,
                                             const model::TerritoryCode& target, model::Instant now);
 
+// Makes it disclose in steps of k voters; expected in each district are those of the file.
+void disclose_in_steps(model::PollDefinition& poll, std::uint32_t k,
+                       std::span<const model::TerritoryCode> homes);
+
 // Whether both ask the same of the same: times and the version of the tree may differ.
 bool is_same_poll(model::PollDefinition a, const model::PollDefinition& b);
 
@@ -27,19 +32,5 @@ Result<model::PollDefinition> read_definition(const boost::json::value& poll);
 std::vector<std::string> answers_of(const PabulibFile& file);
 // An answer that the poll would take: as little as it asks for, of its first options.
 std::string first_answers(const model::PollDefinition& poll);
-
-// What was counted for a project beside what should have been.
-struct Total {
-  std::string project;
-  std::string_view what;  // "votes" or "score"
-  std::uint64_t official = 0;
-  std::uint64_t counted = 0;
-
-  bool is_equal() const { return official == counted; }
-};
-
-// By the official totals of the file: votes, and score where there are any. A project for which
-// the file gives no votes is held against the file's own ballots.
-std::vector<Total> compare_totals(const PabulibFile& file, const boost::json::value& results);
 
 }  // namespace veche::tools
