@@ -70,6 +70,18 @@ bool all_closed(const node::Collected& collected) {
                      [](const auto& partial) { return partial.closed; });
 }
 
+// Of the variant steps_parents_live: everything that is not shown is held, for its parents to show.
+std::shared_ptr<const PublishedCell> live_step(const PublishedCell* before, const Row& rest,
+                                               const model::PollDefinition& poll,
+                                               const model::TallyShape& shape) {
+  auto after = std::make_shared<PublishedCell>(before ? *before : PublishedCell());
+  after->shown.resize(shape.width());
+  after->held = rest;
+  if (!may_come_out(rest, shape, poll)) return after;
+  add(after->shown, std::exchange(after->held, {}));
+  return after;
+}
+
 // One step of one cell, given all its ballots; nullptr: it stays as it is. Ballots that may not
 // come out are judged again when k more are there, and not before: else the very moment in which a
 // batch comes out would be that of the ballot that first said something else.
@@ -80,9 +92,8 @@ std::shared_ptr<const PublishedCell> step(const PublishedCell* before, Row cast,
     subtract(cast, before->shown);
     if (kFaultVariant != FaultVariant::steps_parents_live) subtract(cast, before->held);
   }
-  if (kFaultVariant == FaultVariant::steps_parents_live && !may_come_out(cast, shape, poll))
-    return std::make_shared<PublishedCell>(
-        PublishedCell{before ? before->shown : Row(shape.width()), std::move(cast), 0});
+  if (kFaultVariant == FaultVariant::steps_parents_live)
+    return live_step(before, cast, poll, shape);
   const auto least = kFaultVariant == FaultVariant::steps_cut_every_ballot ? 1 : poll.least_voters;
   if (cast[0] < (before ? before->judged : 0) + least) return nullptr;
   auto after = std::make_shared<PublishedCell>(before ? *before : PublishedCell());

@@ -243,11 +243,12 @@ class Scenario:
             readers.append(StreamReader(self.server, poll, documents))
         for reader in readers:
             reader.start()
-        time.sleep(0.1)  # their first look sees nothing
+        self.wait_until(poll, lambda results: not results["version"].startswith("0-"))
         voters = Voters(self.server, self.definition, self.random_poll, documents)
         voters.vote_for_a_while()
         self.server.change_poll(poll, "close")
-        self.wait_until_final(poll)
+        self.wait_until(poll, lambda results: results["final"])
+        time.sleep(0.2)
         readers[0].look_back()
         voters.vote_too_late()
         self.truth = voters.counted
@@ -255,13 +256,13 @@ class Scenario:
             reader.finish()
         return documents
 
-    def wait_until_final(self, poll):
+    def wait_until(self, poll, happened):
+        """A node that has just started publishes nothing until it knows what time it is."""
         deadline = time.monotonic() + 20
-        while not self.server.results(poll)["final"]:
+        while not happened(results := self.server.results(poll)):
             if time.monotonic() > deadline:
-                raise AssertionError("not final 20 s after the close")
+                raise AssertionError(f"20 s later: {results}")
             time.sleep(0.02)
-        time.sleep(0.2)
 
     def close(self):
         self.server.close()

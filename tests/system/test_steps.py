@@ -29,7 +29,13 @@ class StepsCase(veche.ServerCase):
     options = TICK
 
     def open_steps(self, **more):
-        return self.server.open_poll(steps_poll(self.poll_id, **more))["id"]
+        poll = self.server.open_poll(steps_poll(self.poll_id, **more))["id"]
+        # A node that has just started publishes nothing until it knows what time it is.
+        deadline = time.monotonic() + 10
+        while self.server.get(f"/v1/polls/{poll}/results?version=1").code == "version-not-kept":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        return poll
 
     def cast(self, poll, choices, territory="75701310"):
         """So many new voters as there are letters."""
