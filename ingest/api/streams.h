@@ -43,7 +43,7 @@ class Streams final : private LiveSink {
   void deliver(const LiveView& view, const LiveEvents& events, bool to_new) override;
   void hand_out(const LiveView& view, const LiveEvents& events, bool to_new);
   void drop_if_empty(Audiences::iterator audience);
-  static bool is_narrow(const LiveView& view) { return view.filter != wire::TerritoryFilter(); }
+  static bool is_narrow(const LiveView& view) { return view.filter.level || view.filter.parent; }
   static void offer(const Member& member, const LiveEvents& events);
 
   Local& local_;

@@ -30,11 +30,7 @@ class StepsCase(veche.ServerCase):
 
     def open_steps(self, **more):
         poll = self.server.open_poll(steps_poll(self.poll_id, **more))["id"]
-        # A node that has just started publishes nothing until it knows what time it is.
-        deadline = time.monotonic() + 10
-        while self.server.get(f"/v1/polls/{poll}/results?version=1").code == "version-not-kept":
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.02)
+        self.server.await_publication(poll)
         return poll
 
     def cast(self, poll, choices, territory="75701310"):
@@ -322,6 +318,7 @@ class StepsOfNodes(unittest.TestCase):
             self.addCleanup(node.close)
             node.start()
         poll = first.open_poll(steps_poll("together"))["id"]
+        first.await_publication(poll)
         target = f"/v1/polls/{poll}/results?by=territory"
         bodies = {}
 

@@ -437,6 +437,15 @@ class Server:
             raise AssertionError(answer)
         return answer.json()
 
+    def await_publication(self, poll, version=1, within=15.0):
+        """Of a poll in steps. A node that has just started publishes nothing until it knows what
+        time it is."""
+        deadline = time.monotonic() + within
+        while self.get(f"/v1/polls/{poll}/results?version={version}").code == "version-not-kept":
+            if time.monotonic() > deadline:
+                raise AssertionError(self.results(poll))
+            time.sleep(0.02)
+
     def settled_results(self, poll, ballots, within=5.0):
         """Results are published at a pace of their own: waits until they show so many ballots, and
         returns what they show at last."""
