@@ -106,6 +106,17 @@ std::shared_ptr<const PublishedCell> step(const PublishedCell* before, Row cast,
   return after;
 }
 
+// The turnout as it is told before the end: in tens; and none while nothing is shown and fewer than
+// 3k voted, for then only voters of one mind could keep the whole poll from coming out.
+std::uint64_t told_turnout(std::uint64_t ballots, const Publication& next,
+                           const model::PollDefinition& poll) {
+  const bool shows = std::any_of(next.cells.begin(), next.cells.end(), [](const auto& cell) {
+    return cell && !cell->shown.empty() && cell->shown[0] > 0;
+  });
+  if (!shows && ballots < 3 * std::uint64_t{poll.least_voters}) return 0;
+  return ballots / limits::kTurnoutStep * limits::kTurnoutStep;
+}
+
 // Where each closing group ends, given what the cells have left.
 std::vector<std::uint32_t> close_groups(const std::vector<Row>& rest,
                                         const std::vector<bool>& has_held,
@@ -327,11 +338,6 @@ bool may_come_out(std::span<const std::uint64_t> row, const model::TallyShape& s
   return true;
 }
 
-std::uint64_t told_turnout(std::uint64_t ballots, const model::PollDefinition& poll) {
-  if (ballots < 3 * std::uint64_t{poll.least_voters}) return 0;
-  return ballots / limits::kTurnoutStep * limits::kTurnoutStep;
-}
-
 std::shared_ptr<const Publication> next_publication(const node::Collected& collected,
                                                     model::Instant now) {
   const auto& poll = *collected.poll;
@@ -347,22 +353,23 @@ std::shared_ptr<const Publication> next_publication(const node::Collected& colle
   for (const auto& partial : collected.partials) next->cut.push_back(partial.position.next);
   std::uint64_t ballots = 0;
   for (const auto& cell : cast) ballots += cell[0];
-  next->turnout = told_turnout(ballots, *poll.definition);
   next->cells.resize(cast.size());
   if (last) next->cells = last->cells;
 
   if (all_closed(collected)) {
+    next->turnout = ballots / limits::kTurnoutStep * limits::kTurnoutStep;
     finish(*next, last, std::move(cast), *poll.definition, shape);
     return next;
   }
-  bool is_new = !last || next->turnout != last->turnout;
+  bool is_new = !last;
   for (std::size_t cell = 0; cell < cast.size(); ++cell) {
     auto after = step(next->cells[cell].get(), std::move(cast[cell]), *poll.definition, shape);
     if (!after) continue;
     next->cells[cell] = std::move(after);
     is_new = true;
   }
-  return is_new ? next : nullptr;
+  next->turnout = told_turnout(ballots, *next, *poll.definition);
+  return is_new || next->turnout != last->turnout ? next : nullptr;
 }
 
 Snapshot snapshot_of(const std::shared_ptr<const model::PollEntry>& poll,

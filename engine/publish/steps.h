@@ -30,10 +30,6 @@ namespace veche::publish {
 bool may_come_out(std::span<const std::uint64_t> row, const model::TallyShape& shape,
                   const model::PollDefinition& poll);
 
-// The turnout as it is told before the end: in tens, and none below 3k, where only voters of one
-// mind could keep the whole poll from coming out.
-std::uint64_t told_turnout(std::uint64_t ballots, const model::PollDefinition& poll);
-
 // The publication that follows the entry's last one, given what is applied; nullptr: nothing new
 // may be shown, or less is applied than the last one was made of, or the last one is final.
 std::shared_ptr<const model::Publication> next_publication(const node::Collected& collected,

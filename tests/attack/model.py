@@ -113,8 +113,11 @@ class Publisher:
             self._show_held(pool)
             pool.held, pool.open = pool.open, self.layout.zeros()
             pool.held_cells, pool.open_cells = pool.open_cells, collections.Counter()
+            pool.judged = 0
             is_new = True
         turnout = len(self.voters) // TURNOUT_STEP * TURNOUT_STEP
+        if len(self.voters) < 3 * self.k and not any(pool.shown[0] for pool in self.pools):
+            turnout = 0  # all may be of one mind: from 3k on they come out, too
         counts_live = self.variant in ("parents_live", "rounding_instead")
         if is_new or turnout != self.turnout or (counts_live and self.changed):
             self.turnout = turnout
