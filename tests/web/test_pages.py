@@ -203,7 +203,7 @@ class States(PagesCase):
     @both_ways
     def test_steps(self, options):
         tab = self.check("/polls/steps", options, en="at least 10 voters",
-                         ru="не менее 10 участников")
+                         ru="в каждой: не менее 10")
         self.assertIsNone(tab.text(".bars"))
 
     @both_ways
@@ -228,13 +228,16 @@ class States(PagesCase):
         row = tab.texts("[data-code='75603407'] td")
         self.assertIn(row[0], ("в группе", "in a group"))
         self.assertNotIn("0", row)
-        self.check("/polls/grouped/territories/75603407", options, en="are not shown alone",
-                   ru="не показываются")
+        self.check("/polls/grouped/territories/75603407", options, en="only together with others",
+                   ru="только вместе с другими")
 
     @both_ways
     def test_too_few(self, options):
-        tab = self.check("/polls/few", options, en="Fewer than 10 people", ru="менее 10 участников")
+        tab = self.check("/polls/few", options, en="Too few people voted, or all alike",
+                         ru="слишком мало, или все ответили одинаково")
         self.assertIsNone(tab.text(".figure, .bars, .places"))
+        tab = self.show("/polls/few/territories/75603000", **options)
+        self.assertIn(tab.text("[data-code='75603407'] .b"), ("not shown", "не показывается"))
 
     def test_draft_is_nowhere(self):
         self.show("/polls/draft", 404)
