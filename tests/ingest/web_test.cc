@@ -657,6 +657,13 @@ TEST(Layout, ErrorsNeverLinkToWhatWasAskedFor) {
   EXPECT_THAT(error_page(404, reader).body, Not(HasSubstr("evil.example")));
 }
 
+TEST(Layout, ErrorsForUnknownReadersAreInBothLanguages) {
+  EXPECT_THAT(error_page(503, {}).body, HasSubstr("<div lang=\"ru\"><h2>Сервер сейчас"));
+  Reader reader;
+  reader.path = "/";
+  EXPECT_THAT(error_page(503, reader).body, Not(HasSubstr("Сервер сейчас")));
+}
+
 TEST(Layout, LanguageIsChosenByQueryThenByHeader) {
   http::RequestHead head;
   head.path = "/";
