@@ -169,6 +169,8 @@ inline constexpr std::size_t kPageOptionColumns = 6;     // more options get no 
 inline constexpr std::size_t kSearchBytes = 256;         // what is looked for
 inline constexpr std::size_t kSearchTerritories = 32;    // of one name: polls of these are found
 inline constexpr std::size_t kTurnoutPointsShown = 240;  // of a drawing and its table
+inline constexpr std::size_t kPagesKept = 32;            // a thread, of polls in steps
+inline constexpr std::size_t kPageBytesKept = 8 * 1'024 * 1'024;
 
 // --- Tools -------------------------------------------------------------------------------------
 inline constexpr std::size_t kPabulibBytes = 256 * 1'024 * 1'024;  // after decompression

@@ -120,6 +120,11 @@ http::Response error_page(std::uint16_t status, const Reader& asked) {
 <p class="code">)"_html,
                 std::to_string(status), "</p>\n<h1>"_html, say(heading, language),
                 "</h1>\n<p>"_html, say(text, language), "</p>\n"_html);
+  if (asked.path.empty()) {
+    const auto other = language == Language::ru ? Language::en : Language::ru;
+    page.main.add("<div lang=\""_html, tag_of(other), "\"><h2>"_html, say(heading, other),
+                  "</h2>\n<p>"_html, say(text, other), "</p></div>\n"_html);
+  }
   page.main.add(R"(<p><a href=")"_html, link(reader, "/"), R"(">)"_html,
                 say(Text::all_polls, language), "</a></p>\n</main>\n"_html);
   auto response = respond(status, reader, page);

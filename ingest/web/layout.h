@@ -38,7 +38,8 @@ struct Page {
 
 http::Response respond(std::uint16_t status, const Reader& reader, const Page& page);
 
-// 400, 404 and 503 for people.
+// 400, 404 and 503 for people; in both languages for a reader without a path, of whom nothing is
+// known any more.
 http::Response error_page(std::uint16_t status, const Reader& asked);
 
 http::Response asset_response(const Asset& asset);

@@ -54,6 +54,13 @@ std::optional<TerritoryView> read_territory_view(const http::RequestHead& head) 
   return view.filter.level ? std::optional(view) : std::nullopt;
 }
 
+http::Response page_of(const model::PollEntry& poll, const publish::Published& published,
+                       const PageView& view) {
+  const PollView page{poll, published, view.territories};
+  return view.territory ? territory_page(page, *view.territory, view.reader)
+                        : poll_page(page, view.reader);
+}
+
 }  // namespace
 
 void Pages::list(const http::Request& request, http::Responder responder) {
@@ -84,28 +91,34 @@ void Pages::territory(const http::Request& request, std::string_view poll,
   ask(poll, {code, *territories, reader}, responder);
 }
 
-void Pages::ask(std::string_view poll, View view, http::Responder responder) {
+void Pages::ask(std::string_view poll, PageView view, http::Responder responder) {
   const auto id = model::PollId::parse(poll);
   const auto entry = id ? api::public_poll(local_, *id) : nullptr;
   if (!entry) return responder.send(error_page(404, view.reader));
   if (!publish::needs_tallies(*entry, publish::Viewer::anybody))
-    return answer_all({.poll = entry, .partials = {}}, {{responder, std::move(view)}});
+    return responder.send(page_of_log(entry, view));
   if (gatherer_.is_full()) return responder.send(error_page(503, view.reader));
   gatherer_.ask(*id, {responder, std::move(view)});
+}
+
+// Everything that such a page says is in the entry, so it changes with the entry alone.
+http::Response Pages::page_of_log(const std::shared_ptr<const model::PollEntry>& poll,
+                                  const PageView& view) {
+  if (const auto* kept = kept_.find(poll, view)) return *kept;
+  const auto published = publish::publish(poll, publish::Viewer::anybody);
+  auto page = page_of(*poll, published, view);
+  kept_.keep(poll, view, page);
+  return page;
 }
 
 // Those who ask the same get the same bytes, made once.
 void Pages::answer_all(const node::Collected& collected, const std::vector<Question>& questions) {
   const auto published = publish::publish(collected, publish::Viewer::anybody);
-  std::map<View, http::Response> made;
+  std::map<PageView, http::Response> made;
   for (const auto& [responder, view] : questions) {
     auto found = made.find(view);
-    if (found == made.end()) {
-      const PollView page{*collected.poll, published, view.territories};
-      found = made.emplace(view, view.territory ? territory_page(page, *view.territory, view.reader)
-                                                : poll_page(page, view.reader))
-                  .first;
-    }
+    if (found == made.end())
+      found = made.emplace(view, page_of(*collected.poll, published, view)).first;
     auto response = found->second;
     responder.send(std::move(response));
   }

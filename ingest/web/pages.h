@@ -1,14 +1,14 @@
 // The pages, for people with a browser: the list of polls, a poll, one of its territories.
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "ingest/api/app.h"
 #include "ingest/api/gatherer.h"
-#include "ingest/web/layout.h"
+#include "ingest/web/kept_pages.h"
 #include "ingest/web/poll_list.h"
-#include "ingest/web/territory_table.h"
 
 namespace veche::web {
 
@@ -26,24 +26,20 @@ class Pages {
   void asset(const http::Request& request, http::Responder responder);
 
  private:
-  // What is asked for: equal views of one gathering have equal pages.
-  struct View {
-    std::optional<model::TerritoryCode> territory;
-    TerritoryView territories;
-    Reader reader;
-    friend auto operator<=>(const View&, const View&) = default;
-  };
   struct Question {
     http::Responder responder;
-    View view;
+    PageView view;
   };
 
-  void ask(std::string_view poll, View view, http::Responder responder);
+  void ask(std::string_view poll, PageView view, http::Responder responder);
+  http::Response page_of_log(const std::shared_ptr<const model::PollEntry>& poll,
+                             const PageView& view);
   static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
 
   api::Local& local_;
   api::Gatherer<Question> gatherer_;
   TerritoryNames names_;
+  KeptPages kept_;
 };
 
 }  // namespace veche::web

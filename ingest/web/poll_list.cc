@@ -173,7 +173,8 @@ http::Response poll_list(const model::Directory& directory, const TerritoryNames
   if (found.empty())
     page.main.add(
         "<p class=\"found\" role=\"status\">"_html,
-        say(directory.polls.empty() ? Text::no_polls_yet : Text::no_polls_found, language),
+        say(view.search.empty() && !view.phase ? Text::no_polls_yet : Text::no_polls_found,
+            language),
         "</p>\n"_html);
   else
     page.main.add("<p class=\"found\" role=\"status\">"_html,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/model/limits.h"
 #include "ingest/web/question_bars.h"
 #include "ingest/web/turnout_chart.h"
 #include "ingest/wire/time.h"
@@ -39,20 +40,33 @@ model::Instant end_of(const PollEntry& poll) {
   return end;
 }
 
-// From nothing on; of the hour that has not ended it is known how many came by now.
+// From nothing on, and level through hours without ballots; of the hour that has not ended it is
+// known how many came by now.
 std::vector<TurnoutPoint> turnout_of(const Snapshot& snapshot) {
   std::vector<TurnoutPoint> points;
   for (const auto& [unix_hour, ballots] : snapshot.turnout_series) {
     const model::Instant begin{std::chrono::hours(unix_hour)};
     if (points.empty()) points.push_back({begin, 0});
+    if (points.back().at < begin) points.push_back({begin, points.back().ballots});
     points.push_back({std::min(begin + std::chrono::hours(1), snapshot.as_of), ballots});
   }
   return points;
 }
 
-// Whoever reads it on has something to wait for.
-bool may_change(const PollEntry& poll) {
-  return poll.phase != PollPhase::certified && poll.phase != PollPhase::cancelled;
+// Whoever reads it on has something to wait for. `snapshot` is nullptr while the counts are hidden.
+bool may_change(const PollEntry& poll, const Snapshot* snapshot) {
+  const bool is_final = snapshot && snapshot->is_final;
+  if (poll.phase == PollPhase::certified) return !is_final;
+  if (poll.phase != PollPhase::cancelled) return true;
+  const bool will_be_shown =
+      snapshot || poll.definition->visibility != model::Visibility::after_certification;
+  return poll.was_open && will_be_shown && !is_final;
+}
+
+// What a turnout that is told as 0 is below, as publish/steps.cc has it; nothing: each is told.
+std::optional<std::uint64_t> least_told(const model::PollDefinition& poll) {
+  if (poll.disclosure != model::Disclosure::steps) return std::nullopt;
+  return std::max(3 * std::uint64_t{poll.least_voters}, limits::kTurnoutStep);
 }
 
 const TerritoryCounts* find(const Snapshot& snapshot, const model::TerritoryCode& code) {
@@ -118,9 +132,11 @@ class PageWriter {
     add_notices(nullptr);
     if (snapshot_)
       add_facts(snapshot_->turnout, expected_in_all(definition_),
-                definition_.disclosure == model::Disclosure::steps && !snapshot_->is_final);
+                snapshot_->is_final ? std::nullopt : least_told(definition_));
     add_questions(counts);
-    if (snapshot_) html_.add(turnout_chart(turnout_of(*snapshot_), language_));
+    if (snapshot_)
+      html_.add(turnout_chart(turnout_of(*snapshot_), snapshot_->as_of, least_told(definition_),
+                              language_));
     if (counts) {
       html_.add(territory_section(*snapshot_, view_.territories, reader_));
       html_.add(group_section(*snapshot_, std::nullopt, language_));
@@ -141,7 +157,7 @@ class PageWriter {
     add_state();
     add_notices(found);
     if (counts) {
-      add_facts(counts->front(), expected_in(definition_, code), false);
+      add_facts(counts->front(), expected_in(definition_, code), std::nullopt);
       add_not_below(*found);
     }
     add_questions(counts);
@@ -167,7 +183,7 @@ class PageWriter {
               snapshot_ && snapshot_->is_final ? "true" : "false", "\" data-shown=\""_html,
               counts ? "true" : "false", "\""_html);
     if (territory) html_.add(" data-territory=\""_html, territory->view(), "\""_html);
-    if (may_change(poll_)) {
+    if (may_change(poll_, snapshot_)) {
       const auto stream = fmt::format("/v1/polls/{}/stream", definition_.id.view());
       const bool wide = snapshot_ && (territory || !is_cut(*snapshot_, view_.territories));
       html_.add(" data-stream=\""_html, stream, "\""_html);
@@ -231,11 +247,12 @@ class PageWriter {
     if (!snapshot_)
       return add_notice("hidden", say(hidden_text(definition_.visibility), language_),
                         say(Text::hidden_never_zero, language_));
-    if (poll_.phase == PollPhase::closed)
-      add_notice(
-          "closed",
-          say(snapshot_->is_final ? Text::awaits_certification : Text::still_counting, language_));
-    if (poll_.phase == PollPhase::certified) add_certificate();
+    if (poll_.takes_no_more() && !snapshot_->is_final)
+      add_notice("closed", say(Text::still_counting, language_));
+    else if (poll_.phase == PollPhase::closed)
+      add_notice("closed", say(Text::awaits_certification, language_));
+    else if (poll_.phase == PollPhase::certified)
+      add_certificate();
     add_suppression(territory);
   }
 
@@ -253,7 +270,7 @@ class PageWriter {
 
   void add_suppression(const TerritoryCounts* territory) {
     if (snapshot_->suppressed == Suppressed::too_few)
-      return add_notice("few", say(Text::too_few_note, language_, definition_.least_voters));
+      return add_notice("few", say(Text::too_few_note, language_));
     const bool in_steps = definition_.disclosure == model::Disclosure::steps;
     if (in_steps && !snapshot_->is_final)
       add_notice("steps", say(Text::steps_note, language_, definition_.least_voters),
@@ -265,20 +282,14 @@ class PageWriter {
   }
 
   void add_facts(const std::optional<std::uint64_t>& ballots,
-                 const std::optional<std::uint64_t>& expected, bool rounded) {
+                 const std::optional<std::uint64_t>& expected,
+                 const std::optional<std::uint64_t>& least) {
     html_.add("<div class=\"facts\">\n"_html);
-    if (ballots) {
-      html_.add("<p class=\"figure\"><span>"_html, say(Text::ballots_figure, language_));
-      if (rounded) html_.add(", "_html, say(Text::turnout_rounded, language_));
-      html_.add("</span> <strong id=\"turnout-figure\">"_html, number(*ballots, language_),
-                "</strong>"_html);
-      if (expected) add_expected(*ballots, *expected);
-      html_.add("</p>\n"_html);
-    }
+    if (ballots) add_figure(*ballots, expected, least);
     html_.add("<div class=\"fresh\" data-as-of=\""_html, wire::format_time(snapshot_->as_of),
               "\"><p><span class=\"word\">"_html, say(Text::as_of, language_), "</span> "_html,
               time_element(snapshot_->as_of, language_), " <span class=\"age\"></span></p>\n"_html);
-    if (may_change(poll_)) {
+    if (may_change(poll_, snapshot_)) {
       html_.add("<p class=\"hint\"><noscript>"_html, say(Text::reload_for_newer, language_),
                 "</noscript></p>\n<button type=\"button\" class=\"pause\" aria-pressed=\"false\" "
                 "hidden>"_html,
@@ -288,22 +299,42 @@ class PageWriter {
     html_.add("</div>\n</div>\n"_html);
   }
 
-  void add_expected(std::uint64_t ballots, std::uint64_t expected) {
+  // With `least` the number is rounded, and 0 says only that it is below that.
+  void add_figure(std::uint64_t ballots, const std::optional<std::uint64_t>& expected,
+                  const std::optional<std::uint64_t>& least) {
+    const bool is_told = ballots > 0 || !least;
+    html_.add("<p class=\"figure\"><span>"_html, say(Text::ballots_figure, language_));
+    if (least) html_.add(", "_html, say(Text::turnout_rounded, language_));
+    html_.add("</span> <strong id=\"turnout-figure\""_html);
+    if (least) html_.add(" data-least=\""_html, std::to_string(*least), "\""_html);
+    html_.add(">"_html,
+              is_told ? number(ballots, language_)
+                      : say(Text::fewer_than, language_, number(*least, language_)),
+              "</strong>"_html);
+    if (expected) add_expected(is_told ? std::optional(ballots) : std::nullopt, *expected);
+    html_.add("</p>\n"_html);
+  }
+
+  void add_expected(std::optional<std::uint64_t> ballots, std::uint64_t expected) {
     html_.add(" <span class=\"expected\" data-expected=\""_html, std::to_string(expected),
-              "\">"_html,
-              say(Text::of_expected, language_, share(ballots, expected, language_),
-                  number(expected, language_)),
-              "</span>"_html);
+              "\">"_html);
+    if (ballots)
+      html_.add(say(Text::of_expected, language_, share(*ballots, expected, language_),
+                    number(expected, language_)));
+    html_.add("</span>"_html);
   }
 
   void add_not_below(const TerritoryCounts& territory) {
     const bool has_children =
         std::any_of(snapshot_->territories.begin(), snapshot_->territories.end(),
                     [&](const auto& other) { return other.parent == territory.code; });
-    if (has_children && territory.not_below.value_or(0) > 0)
-      html_.add("<p class=\"hint\">"_html,
-                say(Text::not_below, language_, number(*territory.not_below, language_)),
-                "</p>\n"_html);
+    if (!has_children) return;
+    const auto not_below = territory.not_below.value_or(0);
+    html_.add("<p class=\"hint\" id=\"not-below\""_html);
+    if (not_below == 0) html_.add(" hidden"_html);
+    html_.add(">"_html);
+    if (not_below > 0) html_.add(say(Text::not_below, language_, number(not_below, language_)));
+    html_.add("</p>\n"_html);
   }
 
   void add_questions(const publish::Row* counts) {

@@ -46,10 +46,16 @@ void open_question(const Question& question, std::size_t number, const std::stri
            hint, "</p>\n"_html);
 }
 
+// Only then do options have an order of their own. A node that is behind the one that certified has
+// counts that are not the certified ones.
+bool is_settled(const Snapshot& snapshot) {
+  return snapshot.poll->phase == model::PollPhase::certified && snapshot.is_final;
+}
+
 std::vector<std::size_t> order_of(const Snapshot& snapshot, const Row& counts, std::size_t q) {
   std::vector<std::size_t> order(snapshot.poll->definition->questions[q].options.size());
   std::iota(order.begin(), order.end(), 0);
-  if (snapshot.poll->phase == model::PollPhase::certified)
+  if (is_settled(snapshot))
     std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
       return measure(snapshot, counts, q, a).part > measure(snapshot, counts, q, b).part;
     });
@@ -88,8 +94,7 @@ class QuestionTable {
 
   void write_row(std::size_t option, std::uint64_t most, Html& html) const {
     const auto [part, whole] = measure(snapshot_, counts_, q_, option);
-    const bool certified = snapshot_.poll->phase == model::PollPhase::certified;
-    const bool leads = certified && part == most && part > 0;
+    const bool leads = is_settled(snapshot_) && part == most && part > 0;
     const auto& definition = snapshot_.poll->definition->questions[q_].options[option];
     html.add("<tr role=\"row\" data-option=\""_html, std::to_string(option), "\""_html);
     if (leads) html.add(" class=\"most\""_html);

@@ -29,6 +29,19 @@ std::string name_of(const Snapshot& snapshot, const model::TerritoryCode& code) 
   return place ? (*snapshot.poll->tree)[*place].name : code.str();
 }
 
+Text reason(Suppressed suppressed) {
+  switch (suppressed) {
+    case Suppressed::in_group:
+      return Text::shown_in_group;
+    case Suppressed::too_few:
+      return Text::not_shown;
+    case Suppressed::no:
+    case Suppressed::not_yet:
+      break;
+  }
+  return Text::not_yet_shown;
+}
+
 Rows rows_of(const Snapshot& snapshot, const wire::TerritoryFilter& filter) {
   Rows rows;
   for (const auto& territory : snapshot.territories)
@@ -111,11 +124,7 @@ class TableWriter {
     html.add("><th scope=\"row\"><a href=\""_html, link(reader_, path), "\"><bdi>"_html,
              name_of(row), "</bdi></a></th>"_html);
     if (row.counts.empty())
-      html.add(
-          "<td class=\"n b why\">"_html,
-          say(row.suppressed == Suppressed::in_group ? Text::shown_in_group : Text::not_yet_shown,
-              language_),
-          "</td>"_html);
+      html.add("<td class=\"n b why\">"_html, say(reason(row.suppressed), language_), "</td>"_html);
     else
       html.add("<td class=\"n b\">"_html, number(row.counts[0], language_), "</td>"_html);
     write_turnout(row, html);
@@ -151,9 +160,11 @@ class TableWriter {
 void write_search(const Rows& rows, std::size_t all, const TerritoryView& view,
                   const Reader& reader, Html& html) {
   const auto language = reader.language;
+  html.add(R"(<form class="search")"_html);
+  if (rows.size() < all) html.add(" data-cut"_html);  // the script knows the rows here alone
   html.add(
-      R"(<form class="search" role="search" method="get" action=")"_html, reader.path,
-      R"("><label for="find">)"_html, say(Text::search_territory, language),
+      R"( role="search" method="get" action=")"_html, reader.path, R"("><label for="find">)"_html,
+      say(Text::search_territory, language),
       R"(</label><span><input type="search" id="find" name="q" maxlength="64" autocomplete="off" value=")"_html,
       view.search, R"("><button>)"_html, say(Text::find, language), "</button></span>"_html);
   if (reader.chose_language)
@@ -214,22 +225,38 @@ std::string members_of(const Snapshot& snapshot, const GroupCounts& group, Langu
   return members;
 }
 
-void write_group(const Snapshot& snapshot, const GroupCounts& group, Language language,
-                 Html& html) {
-  html.add("<li><p><strong>"_html,
+// Without numbers, too: the script puts them in when they come out.
+void write_group_options(const Snapshot& snapshot, const GroupCounts& group, Language language,
+                         Html& html) {
+  const auto& options = snapshot.poll->definition->questions.front().options;
+  if (options.size() > limits::kPageOptionColumns) return;
+  const bool is_shown = !group.counts.empty();
+  html.add("<span class=\"each\""_html);
+  if (!is_shown) html.add(" hidden"_html);
+  html.add(">"_html);
+  for (std::size_t o = 0; o < options.size(); ++o)
+    html.add(
+        o == 0 ? "; " : ", ", "<bdi>"_html, title(options[o].title, language),
+        "</bdi> <span class=\"o\">"_html,
+        is_shown ? number(measure(snapshot, group.counts, 0, o).part, language) : std::string(),
+        "</span>"_html);
+  html.add("</span>"_html);
+}
+
+// `place` is the group's among all: the script finds it by that.
+void write_group(const Snapshot& snapshot, std::size_t place, Language language, Html& html) {
+  const auto& group = snapshot.groups[place];
+  html.add("<li data-group=\""_html, std::to_string(place), "\"><p><strong>"_html,
            group.within ? say(Text::group_within, language,
                               group.within_name.empty() ? group.within->view() : group.within_name)
                         : std::string(say(Text::group_somewhere, language)),
            "</strong> "_html, members_of(snapshot, group, language), "</p>\n<p>"_html);
-  if (group.counts.empty()) {
-    html.add(say(Text::not_yet_shown, language));
-  } else {
-    html.add(counted(group.counts[0], Noun::ballot, language));
-    const auto& options = snapshot.poll->definition->questions.front().options;
-    for (std::size_t o = 0; o < options.size() && options.size() <= limits::kPageOptionColumns; ++o)
-      html.add(o == 0 ? "; " : ", ", "<bdi>"_html, title(options[o].title, language),
-               "</bdi> "_html, number(measure(snapshot, group.counts, 0, o).part, language));
-  }
+  const bool is_shown = !group.counts.empty();
+  html.add("<span class=\"b\">"_html,
+           is_shown ? counted(group.counts[0], Noun::ballot, language)
+                    : std::string(say(reason(group.suppressed), language)),
+           "</span>"_html);
+  write_group_options(snapshot, group, language, html);
   html.add("</p></li>\n"_html);
 }
 
@@ -269,9 +296,9 @@ Html group_section(const Snapshot& snapshot, const std::optional<model::Territor
                    Language language) {
   Html html, list;
   bool any = false;
-  for (const auto& group : snapshot.groups) {
-    if (!lies_within(snapshot, group, within)) continue;
-    write_group(snapshot, group, language, list);
+  for (std::size_t place = 0; place < snapshot.groups.size(); ++place) {
+    if (!lies_within(snapshot, snapshot.groups[place], within)) continue;
+    write_group(snapshot, place, language, list);
     any = true;
   }
   if (!any) return html;

@@ -56,7 +56,8 @@ constexpr std::array kRows{
     Row{Text::closed_at, "завершилось", "ended"},
     Row{Text::was_to_open_at, "должно было открыться", "was to open"},
     Row{Text::ballots_figure, "Принято бюллетеней", "Ballots counted"},
-    Row{Text::of_expected, "{} от {} ожидаемых участников", "{} of {} expected voters"},
+    Row{Text::of_expected, "{} от ожидаемого числа участников ({})",
+        "{} of the expected voters ({})"},
     Row{Text::as_of, "По состоянию на", "As of"},
     Row{Text::reload_for_newer, "Обновите страницу, чтобы увидеть новые данные.",
         "Reload the page for newer numbers."},
@@ -98,17 +99,19 @@ constexpr std::array kRows{
     Row{Text::cancelled_unopened_note, "Голосование отменено до открытия.",
         "The poll was cancelled before it opened."},
     Row{Text::steps_note,
-        "Чтобы нельзя было узнать выбор отдельного человека, результаты обновляются порциями: "
-        "каждая содержит не менее {} участников с разными ответами.",
-        "So that nobody's own choice can be told, results are shown in batches: each holds at "
-        "least {} voters who did not all choose the same."},
+        "Чтобы нельзя было узнать выбор отдельного человека, результаты обновляются порциями. "
+        "Участников в каждой: не менее {}.",
+        "So that nobody's own choice can be told, results are shown in batches of at least "
+        "{} voters."},
     Row{Text::not_yet_note, "Первая порция ещё не набралась, поэтому результатов пока не видно.",
         "The first batch is not complete, so there are no results to see yet."},
     Row{Text::too_few_note,
-        "Проголосовало менее {} участников. Чтобы не раскрыть их выбор, результаты не "
-        "показываются.",
-        "Fewer than {} people voted. To keep their choices secret, no results are shown."},
+        "Участников слишком мало, или все ответили одинаково: любой результат показал бы, как "
+        "кто-то проголосовал.",
+        "Too few people voted, or all alike: nothing can be shown without telling how somebody "
+        "voted."},
     Row{Text::turnout_rounded, "с округлением вниз", "rounded down"},
+    Row{Text::fewer_than, "менее {}", "fewer than {}"},
 
     Row{Text::option, "Вариант", "Option"},
     Row{Text::share, "Доля", "Share"},
@@ -120,13 +123,14 @@ constexpr std::array kRows{
     Row{Text::shares_exceed, "Сумма долей может быть больше 100 %.",
         "Shares may add up to more than 100%."},
     Row{Text::kind_single, "Один вариант.", "One option."},
-    Row{Text::kind_approval, "До {} вариантов.", "Up to {} options."},
-    Row{Text::kind_approval_range, "От {} до {} вариантов.", "From {} to {} options."},
+    Row{Text::kind_approval, "Можно выбрать вариантов: до {}.", "Options to choose: up to {}."},
+    Row{Text::kind_approval_range, "Можно выбрать вариантов: от {} до {}.",
+        "Options to choose: {} to {}."},
     Row{Text::kind_ranked, "По порядку предпочтения; места дают баллы: {}.",
-        "In order of preference; the places bring {} points."},
-    Row{Text::kind_points, "Участник распределяет {} баллов.", "Each voter spreads {} points."},
-    Row{Text::kind_points_range, "Участник распределяет от {} до {} баллов.",
-        "Each voter spreads {} to {} points."},
+        "In order of preference; points of the places: {}."},
+    Row{Text::kind_points, "Баллов на участника: {}.", "Points of each voter to spread: {}."},
+    Row{Text::kind_points_range, "Баллов на участника: от {} до {}.",
+        "Points of each voter to spread: {} to {}."},
     Row{Text::most, "больше всего", "the most"},
 
     Row{Text::turnout_over_time, "Явка по времени", "Turnout over time"},
@@ -157,20 +161,22 @@ constexpr std::array kRows{
         "Table by territory, can be scrolled"},
     Row{Text::shown_in_group, "в группе", "in a group"},
     Row{Text::not_yet_shown, "пока скрыто", "not shown yet"},
+    Row{Text::not_shown, "не показывается", "not shown"},
     Row{Text::groups, "Показаны только вместе", "Shown together only"},
     Row{Text::groups_note,
-        "В этих территориях проголосовало слишком мало людей, чтобы показать их отдельно.",
-        "Too few people voted in these territories for each to be shown alone."},
+        "Эти территории показаны только вместе с другими, чтобы нельзя было узнать ничей выбор.",
+        "These territories are shown only together with others, so that nobody's choice can be "
+        "told."},
     Row{Text::group_within, "{}, вместе:", "{}, together:"},
     Row{Text::group_somewhere, "Вместе:", "Together:"},
     Row{Text::group_not_below, "{} (вне нижестоящих территорий)", "{} (registered nowhere below)"},
     Row{Text::below_this, "Внутри", "Within"},
     Row{Text::up_the_tree, "Где это", "Where this is"},
     Row{Text::territory_hidden,
-        "Отдельно результаты этой территории не показываются: в ней проголосовало слишком мало "
-        "людей. Они входят в сумму группы.",
-        "Results of this territory are not shown alone, for too few people voted there. They are "
-        "part of the sum of a group."},
+        "Результаты этой территории показаны только вместе с другими, чтобы нельзя было узнать "
+        "ничей выбор.",
+        "Results of this territory are shown only together with others, so that nobody's choice "
+        "can be told."},
     Row{Text::document_json, "Скачать JSON", "Download JSON"},
     Row{Text::version_of_results, "Версия", "Version"},
 
@@ -364,6 +370,9 @@ std::string script_texts(Language language) {
   add("none_found", Text::no_territories_found);
   add("not_yet", Text::not_yet_shown);
   add("in_group", Text::shown_in_group);
+  add("not_shown", Text::not_shown);
+  add("not_below", Text::not_below);
+  add("fewer", Text::fewer_than);
   add("ready", Text::ready);
   add("not_ready", Text::not_ready);
   const auto& ballot = kNouns[0];

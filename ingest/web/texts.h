@@ -80,6 +80,7 @@ enum class Text : std::uint8_t {
   not_yet_note,
   too_few_note,
   turnout_rounded,
+  fewer_than,
 
   option,
   share,
@@ -118,6 +119,7 @@ enum class Text : std::uint8_t {
   scroll_hint,
   shown_in_group,
   not_yet_shown,
+  not_shown,
   groups,
   groups_note,
   group_within,

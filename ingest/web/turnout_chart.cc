@@ -49,14 +49,20 @@ std::string line_through(std::span<const TurnoutPoint> points, const Scale& scal
   return path;
 }
 
-void add_drawing(std::span<const TurnoutPoint> points, Language language, Html& html) {
+std::string told(std::uint64_t ballots, std::optional<std::uint64_t> least, Language language) {
+  if (ballots == 0 && least) return say(Text::fewer_than, language, number(*least, language));
+  return number(ballots, language);
+}
+
+void add_drawing(std::span<const TurnoutPoint> points, std::optional<std::uint64_t> least,
+                 Language language, Html& html) {
   const Scale scale(points);
   const auto line = line_through(points, scale);
   const auto& first = points.front();
   const auto& last = points.back();
   html.add(R"(<svg class="chart" viewBox="0 0 720 180" role="img" aria-label=")"_html,
-           say(Text::turnout_chart_label, language, number(first.ballots, language),
-               time_text(first.at, language), number(last.ballots, language),
+           say(Text::turnout_chart_label, language, told(first.ballots, least, language),
+               time_text(first.at, language), told(last.ballots, least, language),
                time_text(last.at, language)),
            R"(">
 <path class="grid" d="M0 12H720M0 84H720M0 156H720"/>
@@ -69,32 +75,37 @@ void add_drawing(std::span<const TurnoutPoint> points, Language language, Html& 
            line, R"("/>
 </svg>
 <p class="axis"><span>)"_html,
-           time_element(first.at, language), "</span><span>"_html, number(scale.most, language),
-           "</span><span>"_html, time_element(last.at, language), "</span></p>\n"_html);
+           time_element(first.at, language), "</span><span>"_html,
+           told(scale.most, least, language), "</span><span>"_html, time_element(last.at, language),
+           "</span></p>\n"_html);
 }
 
-void add_table(std::span<const TurnoutPoint> points, Language language, Html& html) {
+void add_table(std::span<const TurnoutPoint> points, std::optional<std::uint64_t> least,
+               Language language, Html& html) {
   html.add("<details>\n<summary>"_html, say(Text::turnout_table, language),
            "</summary>\n<table class=\"plain\">\n<thead><tr><th scope=\"col\">"_html,
            say(Text::moment, language), "</th><th scope=\"col\" class=\"n\">"_html,
            say(Text::ballots, language), "</th></tr></thead>\n<tbody>\n"_html);
   for (const auto& point : points)
     html.add("<tr><th scope=\"row\">"_html, time_element(point.at, language),
-             "</th><td class=\"n\">"_html, number(point.ballots, language), "</td></tr>\n"_html);
+             "</th><td class=\"n\">"_html, told(point.ballots, least, language),
+             "</td></tr>\n"_html);
   html.add("</tbody>\n</table>\n</details>\n"_html);
 }
 
 }  // namespace
 
-Html turnout_chart(std::span<const TurnoutPoint> series, Language language) {
+Html turnout_chart(std::span<const TurnoutPoint> series, model::Instant as_of,
+                   std::optional<std::uint64_t> least, Language language) {
   Html html;
   if (series.size() < kFewestPoints) return html;
   const auto points = thinned(series);
   html.add(R"(<section class="turnout" aria-labelledby="turnout">
 <h2 id="turnout">)"_html,
-           say(Text::turnout_over_time, language), "</h2>\n"_html);
-  add_drawing(points, language, html);
-  add_table(points, language, html);
+           say(Text::turnout_over_time, language), "</h2>\n<p class=\"hint\">"_html,
+           say(Text::as_of, language), " "_html, time_element(as_of, language), "</p>\n"_html);
+  add_drawing(points, least, language, html);
+  add_table(points, least, language, html);
   html.add("</section>\n"_html);
   return html;
 }

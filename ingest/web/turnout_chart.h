@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "engine/model/poll.h"
@@ -17,7 +18,9 @@ struct TurnoutPoint {
 
 // A section with its heading; nothing for less than three points, which say no more than the
 // figure. Points are in the order of time; of more than limits::kTurnoutPointsShown some are left
-// out, the last never.
-Html turnout_chart(std::span<const TurnoutPoint> series, Language language);
+// out, the last never. The script leaves it as it is, so it says of which moment it is. `least` is
+// what a number that is not told is said to be below; such a one is 0 here, and never there.
+Html turnout_chart(std::span<const TurnoutPoint> series, model::Instant as_of,
+                   std::optional<std::uint64_t> least, Language language);
 
 }  // namespace veche::web

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ingest/web/html.h"
+#include "ingest/web/kept_pages.h"
 #include "ingest/web/load_page.h"
 #include "ingest/web/poll_list.h"
 #include "ingest/web/poll_page.h"
@@ -161,8 +162,10 @@ class PollPages : public testing::Test {
     return made;
   }
 
-  std::string page(const publish::Published& published, Language language = Language::en) {
-    const PollView view{*entry_, published, {}};
+  std::string page(const publish::Published& published, Language language = Language::en,
+                   std::string search = {}) {
+    PollView view{*entry_, published, {}};
+    view.territories.search = std::move(search);
     Reader reader;
     reader.language = language;
     reader.path = "/polls/bridge";
@@ -174,6 +177,12 @@ class PollPages : public testing::Test {
     Reader reader;
     reader.path = "/polls/bridge/territories/" + std::string(of);
     return territory_page(view, code(of), reader);
+  }
+
+  // In which the poll opens.
+  std::uint32_t hour() const {
+    return static_cast<std::uint32_t>(
+        std::chrono::floor<std::chrono::hours>(definition_->opens_at).time_since_epoch().count());
   }
 
   std::shared_ptr<model::PollDefinition> definition_ = std::make_shared<model::PollDefinition>();
@@ -238,8 +247,10 @@ TEST_F(PollPages, SuppressedTerritoriesAreSaidToBe) {
   EXPECT_THAT(row.substr(0, row.find("</tr>")), Not(HasSubstr(">0<")));
   EXPECT_THAT(html, HasSubstr("Район, together:"));
   EXPECT_THAT(html, HasSubstr("Посёлок &lt;Щит&gt;, Буранное, Район (registered nowhere below)"));
-  EXPECT_THAT(html, HasSubstr("12\u00a0ballots; <bdi>Yes</bdi> 5, <bdi>No</bdi> 7"));
-  EXPECT_THAT(territory(made, "75603407").body, HasSubstr("are not shown alone"));
+  EXPECT_THAT(html, HasSubstr("<span class=\"b\">12\u00a0ballots</span><span class=\"each\">; "
+                              "<bdi>Yes</bdi> <span class=\"o\">5</span>, "
+                              "<bdi>No</bdi> <span class=\"o\">7</span></span>"));
+  EXPECT_THAT(territory(made, "75603407").body, HasSubstr("only together with others"));
 }
 
 TEST_F(PollPages, StepsSayHowManyVotersABatchHas) {
@@ -265,9 +276,156 @@ TEST_F(PollPages, TooFewVotersShowNothingElse) {
   made.suppressed = Suppressed::too_few;
   made.is_final = true;
   const auto html = page(made);
-  EXPECT_THAT(html, HasSubstr("Fewer than 10 people voted"));
+  EXPECT_THAT(html, HasSubstr("Too few people voted, or all alike"));
+  EXPECT_THAT(html, Not(HasSubstr("Fewer than"))) << "so many may have voted, all of one mind";
   EXPECT_THAT(html, Not(HasSubstr("class=\"figure\"")));
   EXPECT_THAT(html, Not(HasSubstr("class=\"bars\"")));
+  for (auto& territory : made.territories) territory.suppressed = Suppressed::too_few;
+  const auto below = territory(made, "75603000").body;
+  EXPECT_THAT(below, HasSubstr("<td class=\"n b why\">not shown</td>"));
+  EXPECT_THAT(below, Not(HasSubstr(">not shown yet<"))) << "it never will be";
+}
+
+TEST_F(PollPages, GroupsOfTooFewAreNotSaidToComeYet) {
+  auto made = snapshot({}, {});
+  made.suppressed = Suppressed::too_few;
+  made.is_final = true;
+  made.groups.push_back({code("75603000"),
+                         "Район",
+                         {code("75603407"), code("75603411")},
+                         {},
+                         Suppressed::too_few,
+                         {}});
+  const auto html = territory(made, "75603000").body;
+  EXPECT_THAT(html, HasSubstr("<span class=\"b\">not shown</span>"));
+}
+
+// Of 2,000 voters in a pooled cell nobody may say that they were too few.
+TEST_F(PollPages, WhatIsShownTogetherIsNotSaidToBeFew) {
+  auto made = snapshot({4'000, 1'000, 3'000}, {});
+  made.groups.push_back({code("75603000"),
+                         "Район",
+                         {code("75603407"), code("75603411")},
+                         {},
+                         Suppressed::no,
+                         Row{2'000, 500, 1'500}});
+  for (const auto& html : {page(made), territory(made, "75603407").body}) {
+    EXPECT_THAT(html, HasSubstr("only together with others"));
+    EXPECT_THAT(html, Not(HasSubstr("oo few people")));
+  }
+}
+
+TEST_F(PollPages, ATurnoutThatIsNotToldIsNeverZero) {
+  definition_->disclosure = model::Disclosure::steps;
+  definition_->expected_voters[code("75000000")] = 1'000;
+  auto made = snapshot({}, {});
+  made.suppressed = Suppressed::not_yet;
+  made.turnout = 0;
+  for (const auto& [least, says] : {std::pair{10U, "30"}, std::pair{2U, "10"}}) {
+    definition_->least_voters = least;
+    const auto html = page(made);
+    EXPECT_THAT(
+        html,
+        HasSubstr(fmt::format(
+            "<strong id=\"turnout-figure\" data-least=\"{0}\">fewer than {0}</strong>", says)));
+    EXPECT_THAT(html, HasSubstr("data-expected=\"1000\"></span>"))
+        << "no share of what is not told";
+    EXPECT_THAT(html, Not(HasSubstr("0.0%")));
+    EXPECT_THAT(page(made, Language::ru), HasSubstr(fmt::format(">менее {}</strong>", says)));
+  }
+  made.turnout = 30;
+  EXPECT_THAT(page(made), HasSubstr(">30</strong>"));
+  EXPECT_THAT(page(made), HasSubstr("3.0%"));
+}
+
+TEST_F(PollPages, AChartInStepsHasNoZerosEither) {
+  definition_->disclosure = model::Disclosure::steps;
+  definition_->least_voters = 10;
+  auto made = snapshot({}, {});
+  made.suppressed = Suppressed::not_yet;
+  made.turnout = 40;
+  made.turnout_series = {{hour(), 0}, {hour() + 1, 40}};
+  made.as_of = definition_->opens_at + std::chrono::hours(2);
+  const auto html = page(made);
+  EXPECT_THAT(html, HasSubstr("01:00 UTC</time></th><td class=\"n\">fewer than 30</td>"));
+  EXPECT_THAT(html, HasSubstr("Ballots counted: fewer than 30 by"));
+}
+
+// Whoever certified has the final result; another node may be behind it for a while.
+TEST_F(PollPages, ACertifiedResultThatIsNotFinalHereIsStillCounted) {
+  entry_->phase = PollPhase::certified;
+  const auto html = page(snapshot({4, 1, 3}, {4, 1, 3}));
+  EXPECT_THAT(html, HasSubstr("the last ballots are being counted"));
+  EXPECT_THAT(html, HasSubstr("data-stream"));
+  EXPECT_THAT(html, Not(HasSubstr("will not change any more")));
+  EXPECT_THAT(html, Not(HasSubstr("the most")));
+  EXPECT_LT(html.find("<bdi>Yes"), html.find("<bdi>No"));
+}
+
+TEST_F(PollPages, ACancelledPollMovesUntilItIsFinal) {
+  entry_->phase = PollPhase::cancelled;
+  auto made = snapshot({4, 1, 3}, {4, 1, 3});
+  EXPECT_THAT(page(made), Not(HasSubstr("data-stream"))) << "it never was open";
+  entry_->was_open = true;
+  EXPECT_THAT(page(made), HasSubstr("data-stream"));
+  made.is_final = true;
+  EXPECT_THAT(page(made), Not(HasSubstr("data-stream")));
+  EXPECT_THAT(page(publish::Hidden{"the poll is closed"}), HasSubstr("data-stream"));
+  definition_->visibility = model::Visibility::after_certification;
+  EXPECT_THAT(page(publish::Hidden{"the result is certified"}), Not(HasSubstr("data-stream")));
+}
+
+TEST_F(PollPages, SentencesWithNumbersNeedNoAgreement) {
+  definition_->expected_voters[code("75000000")] = 61'001;
+  auto& question = definition_->questions[0];
+  question.kind = model::QuestionKind::approval;
+  auto html = page(snapshot({4, 1, 3}, {4, 1, 3}), Language::ru);
+  EXPECT_THAT(html, HasSubstr("Можно выбрать вариантов: до 1."));
+  EXPECT_THAT(html, HasSubstr("от ожидаемого числа участников (61\u202f001)"));
+  EXPECT_THAT(page(snapshot({4, 1, 3}, {4, 1, 3})), Not(HasSubstr("1 options")));
+  question.kind = model::QuestionKind::points;
+  for (const auto points : {1U, 3U, 22U}) {
+    question.min = question.max = points;
+    html = page(publish::Hidden{"later"}, Language::ru);
+    EXPECT_THAT(html, HasSubstr(fmt::format("Баллов на участника: {}.", points)));
+    EXPECT_THAT(page(publish::Hidden{"later"}), Not(HasSubstr("1 points")));
+  }
+}
+
+TEST_F(PollPages, NotBelowIsThereForTheScriptWhereItMayCome) {
+  auto made = snapshot({4, 1, 3}, {3, 1, 2});
+  EXPECT_THAT(territory(made, "75603000").body, HasSubstr("id=\"not-below\" hidden></p>"));
+  made.territories[1].not_below = 1;
+  EXPECT_THAT(territory(made, "75603000").body,
+              HasSubstr("id=\"not-below\">Registered here and in no territory within: 1</p>"));
+  EXPECT_THAT(territory(made, "75603407").body, Not(HasSubstr("not-below")));
+}
+
+TEST_F(PollPages, TablesThatLeaveRowsOutAreSearchedByTheServer) {
+  const auto made = snapshot({4, 1, 3}, {3, 1, 2});
+  EXPECT_THAT(page(made), Not(HasSubstr("data-cut")));
+  EXPECT_THAT(page(made, Language::en, "щит"), HasSubstr("class=\"search\" data-cut"));
+  auto large = made;
+  for (std::size_t i = 0; i < limits::kPageTerritories; ++i)
+    large.territories.push_back(made.territories.back());
+  EXPECT_THAT(page(large), HasSubstr("class=\"search\" data-cut"));
+}
+
+TEST_F(PollPages, HoursWithoutBallotsAreFlat) {
+  auto made = snapshot({3'000, 1, 2}, {});
+  made.turnout_series = {{hour(), 1'500}, {hour() + 3, 3'000}};
+  made.as_of = definition_->opens_at + std::chrono::hours(4);
+  EXPECT_THAT(page(made), HasSubstr("d=\"M0.0 156.0L180.0 84.0L540.0 84.0L720.0 12.0\""));
+}
+
+TEST_F(PollPages, AChartSaysOfWhichMomentItIs) {
+  auto made = snapshot({3'000, 1, 2}, {});
+  made.turnout_series = {{hour(), 1'500}, {hour() + 1, 3'000}};
+  made.as_of = definition_->opens_at + std::chrono::minutes(90);
+  const auto html = page(made);
+  const auto chart = html.substr(html.find("id=\"turnout\""));
+  EXPECT_THAT(chart.substr(0, chart.find("<svg")),
+              HasSubstr("As of <time datetime=\"2026-09-01T01:30:00Z\">"));
 }
 
 TEST_F(PollPages, NothingIsCountedBeforeTheOpening) {
@@ -323,9 +481,7 @@ TEST_F(PollPages, TestDataIsMarked) {
 TEST_F(PollPages, TurnoutIsDrawnAndToldInATable) {
   auto made = snapshot({3'000, 1, 2}, {});
   EXPECT_THAT(page(made), Not(HasSubstr("id=\"turnout\"")));
-  const auto hour = static_cast<std::uint32_t>(
-      std::chrono::floor<std::chrono::hours>(definition_->opens_at).time_since_epoch().count());
-  made.turnout_series = {{hour, 1'500}, {hour + 1, 3'000}};
+  made.turnout_series = {{hour(), 1'500}, {hour() + 1, 3'000}};
   made.as_of = definition_->opens_at + std::chrono::hours(2);
   const auto html = page(made);
   EXPECT_THAT(html, HasSubstr("d=\"M0.0 156.0L360.0 84.0L720.0 12.0\""));
@@ -333,7 +489,7 @@ TEST_F(PollPages, TurnoutIsDrawnAndToldInATable) {
   EXPECT_THAT(html, HasSubstr("1 September 2026, 01:00 UTC</time></th><td class=\"n\">1,500</td>"));
   made.turnout_series.pop_back();
   EXPECT_THAT(page(made), Not(HasSubstr("id=\"turnout\""))) << "a line through two points";
-  made.turnout_series.push_back({hour + 1, 3'000});
+  made.turnout_series.push_back({hour() + 1, 3'000});
   made.as_of -= std::chrono::minutes(30);
   EXPECT_THAT(page(made), HasSubstr("01:30 UTC</time></th><td class=\"n\">3,000</td>"));
 }
@@ -342,7 +498,7 @@ TEST_F(PollPages, LongSeriesAreThinnedButKeepTheirEnd) {
   std::vector<TurnoutPoint> series;
   for (std::uint64_t i = 0; i < 1'000; ++i)
     series.push_back({definition_->opens_at + std::chrono::minutes(i), i});
-  auto html = turnout_chart(series, Language::en);
+  auto html = turnout_chart(series, definition_->closes_at, std::nullopt, Language::en);
   const auto text = std::move(html).take();
   std::size_t rows = 0;
   for (auto at = text.find("<tr><th scope=\"row\">"); at != std::string::npos;
@@ -364,6 +520,49 @@ TEST_F(PollPages, OfTerritoriesExistWhereTheResultHasThem) {
   EXPECT_EQ(territory(made, "99").status, 404);
   EXPECT_EQ(territory(publish::Hidden{"later"}, "99").status, 404);
   EXPECT_EQ(territory(publish::Hidden{"later"}, "75603407").status, 200);
+}
+
+TEST_F(PollPages, OfOneEntryAreMadeOnce) {
+  KeptPages kept;
+  PageView view;
+  view.reader.path = "/polls/bridge";
+  EXPECT_EQ(kept.find(entry_, view), nullptr);
+  kept.keep(entry_, view, {200, "text/html", "page", {}});
+  ASSERT_NE(kept.find(entry_, view), nullptr);
+  EXPECT_EQ(kept.find(entry_, view)->body, "page");
+  auto other = view;
+  other.reader.language = Language::ru;
+  EXPECT_EQ(kept.find(entry_, other), nullptr);
+  other = view;
+  other.territory = code("75603000");
+  EXPECT_EQ(kept.find(entry_, other), nullptr);
+
+  const auto next = std::make_shared<const model::PollEntry>(*entry_);
+  EXPECT_EQ(kept.find(next, view), nullptr) << "something happened to the poll";
+  kept.keep(next, view, {200, "text/html", "newer", {}});
+  EXPECT_EQ(kept.find(next, view)->body, "newer");
+  EXPECT_EQ(kept.find(entry_, view), nullptr) << "nobody will ask for it again";
+}
+
+TEST_F(PollPages, AreKeptWithinLimits) {
+  KeptPages kept;
+  const auto view = [](std::size_t i) {
+    PageView made;
+    made.territories.search = std::to_string(i);
+    return made;
+  };
+  for (std::size_t i = 0; i < limits::kPagesKept; ++i)
+    kept.keep(entry_, view(i), {200, "text/html", "x", {}});
+  EXPECT_NE(kept.find(entry_, view(0)), nullptr);
+  kept.keep(entry_, view(limits::kPagesKept), {200, "text/html", "x", {}});
+  EXPECT_EQ(kept.find(entry_, view(1)), nullptr) << "not asked for the longest";
+  EXPECT_NE(kept.find(entry_, view(0)), nullptr);
+  const std::string large(limits::kPageBytesKept, 'x');
+  kept.keep(entry_, view(99), {200, "text/html", large, {}});
+  EXPECT_NE(kept.find(entry_, view(99)), nullptr);
+  EXPECT_EQ(kept.find(entry_, view(0)), nullptr) << "it alone is as much as is kept";
+  kept.keep(entry_, view(100), {200, "text/html", large + 'x', {}});
+  EXPECT_EQ(kept.find(entry_, view(100)), nullptr);
 }
 
 // --- The list ------------------------------------------------------------------------------------
@@ -401,6 +600,14 @@ TEST_F(PollList, HasOpenPollsFirstAndNoDrafts) {
   EXPECT_THAT(html, HasSubstr("2\u00a0polls"));
   EXPECT_THAT(html, Not(HasSubstr("Secret")));
   EXPECT_THAT(html, Not(HasSubstr("Waiting")));
+}
+
+TEST_F(PollList, DoesNotTellThatThereAreDrafts) {
+  EXPECT_THAT(list(), HasSubstr("no polls yet"));
+  add("c", "Secret", PollPhase::draft, "75000000");
+  EXPECT_THAT(list(), HasSubstr("no polls yet"));
+  EXPECT_THAT(list({.phase = {}, .search = "x"}), HasSubstr("Nothing was found"));
+  EXPECT_THAT(list({.phase = PollPhase::open, .search = ""}), HasSubstr("Nothing was found"));
 }
 
 TEST_F(PollList, IsSearchedByTitleAndByTerritory) {
@@ -448,6 +655,13 @@ TEST(Layout, ErrorsNeverLinkToWhatWasAskedFor) {
   Reader reader;
   reader.path = "//evil.example/x";
   EXPECT_THAT(error_page(404, reader).body, Not(HasSubstr("evil.example")));
+}
+
+TEST(Layout, ErrorsForUnknownReadersAreInBothLanguages) {
+  EXPECT_THAT(error_page(503, {}).body, HasSubstr("<div lang=\"ru\"><h2>Сервер сейчас"));
+  Reader reader;
+  reader.path = "/";
+  EXPECT_THAT(error_page(503, reader).body, Not(HasSubstr("Сервер сейчас")));
 }
 
 TEST(Layout, LanguageIsChosenByQueryThenByHeader) {

@@ -4,6 +4,7 @@ nothing foreign is loaded or run."""
 import functools
 import gzip
 import hashlib
+import json
 import pathlib
 import re
 import sys
@@ -203,7 +204,7 @@ class States(PagesCase):
     @both_ways
     def test_steps(self, options):
         tab = self.check("/polls/steps", options, en="at least 10 voters",
-                         ru="не менее 10 участников")
+                         ru="в каждой: не менее 10")
         self.assertIsNone(tab.text(".bars"))
 
     @both_ways
@@ -228,13 +229,16 @@ class States(PagesCase):
         row = tab.texts("[data-code='75603407'] td")
         self.assertIn(row[0], ("в группе", "in a group"))
         self.assertNotIn("0", row)
-        self.check("/polls/grouped/territories/75603407", options, en="are not shown alone",
-                   ru="не показываются")
+        self.check("/polls/grouped/territories/75603407", options, en="only together with others",
+                   ru="только вместе с другими")
 
     @both_ways
     def test_too_few(self, options):
-        tab = self.check("/polls/few", options, en="Fewer than 10 people", ru="менее 10 участников")
+        tab = self.check("/polls/few", options, en="Too few people voted, or all alike",
+                         ru="слишком мало, или все ответили одинаково")
         self.assertIsNone(tab.text(".figure, .bars, .places"))
+        tab = self.show("/polls/few/territories/75603000", **options)
+        self.assertIn(tab.text("[data-code='75603407'] .b"), ("not shown", "не показывается"))
 
     def test_draft_is_nowhere(self):
         self.show("/polls/draft", 404)
@@ -459,6 +463,84 @@ class Live(PagesCase):
         self.figure(tab, "2")
         self.status(tab, "live")
 
+    def test_what_the_reader_did_outlives_another_state(self):
+        self.open_poll()
+        tab = self.watch()
+        self.status(tab, "live")
+        tab.fill("#find", "елкин")
+        tab.click(".places th:nth-child(2) button")
+        tab.evaluate("document.querySelector('#find').focus()")
+        self.server.change_poll(self.poll_id, "close")
+        tab.wait("document.querySelector('.badge').textContent === 'Closed'")
+        self.assertEqual(tab.evaluate("document.querySelector('#find').value"), "елкин")
+        self.assertEqual(tab.evaluate("document.activeElement.id"), "find")
+        self.assertEqual(tab.evaluate("[...document.querySelectorAll('.places tbody tr')]"
+                                      ".filter(r => !r.hidden).length"), 1)
+        self.assertEqual(tab.evaluate("document.querySelector('.places [aria-sort]').ariaSort"),
+                         "ascending")
+        self.assert_sound(tab)
+
+    def test_numbers_of_a_node_that_is_cut_off_are_old(self):
+        self.open_poll()
+        document = self.server.get(f"/v1/polls/{self.poll_id}/results").body.decode()
+        tab = self.watch()
+        self.status(tab, "live")
+        tab.evaluate("""window.EventSource = class extends EventTarget {
+          constructor() { super(); window.source = this; } close() {} }""")
+
+        def reopen(as_of):
+            tab.click(".pause")
+            tab.click(".pause")
+            text = json.dumps(json.loads(document) | {"as_of": as_of})
+            tab.evaluate("source.dispatchEvent(new MessageEvent('snapshot', "
+                         f"{{data: {json.dumps(text)}}}))")
+            return tab.evaluate("document.querySelector('.fresh').dataset.status")
+        self.assertEqual(reopen("2026-09-01T00:00:00Z"), "live")
+        self.assertEqual(reopen("2026-09-01T00:00:00Z"), "live", "in the same moment")
+        tab.evaluate("new Promise(done => setTimeout(done, 5500))")
+        self.assertEqual(reopen("2026-09-01T00:00:00Z"), "stalled")
+        self.assertEqual(reopen("2026-09-01T00:00:09Z"), "live")
+
+    def test_groups_move_too(self):
+        self.open_poll(disclosure={"mode": "steps", "k": 10},
+                       expected_voters={"75603407": 20, "75603411": 20})
+        for begin in (0, 100, 200):
+            self.vote(self.poll_id, ["a"], 8, begin=begin)
+            self.vote(self.poll_id, ["b"], 4, begin=begin + 50)
+            time.sleep(0.5)
+        tab = self.watch()
+        tab.scroll_to(".groups")
+        self.status(tab, "live")
+        before = tab.texts("[data-group] .b")
+        self.vote(self.poll_id, ["a"], 8, begin=300)
+        self.vote(self.poll_id, ["b"], 10, begin=350)
+        tab.wait("JSON.stringify([...document.querySelectorAll('[data-group] .b')]"
+                 f".map(e => e.textContent.replace(/\\s+/g, ' '))) !== JSON.stringify({before})")
+        self.assertEqual(tab.evaluate("window.stays"), 1)
+        made = self.show(f"/polls/{self.poll_id}", language="en", script=False)
+        self.assertEqual(tab.texts(".groups li"), made.texts(".groups li"))
+
+    def test_a_paused_page_stays(self):
+        self.open_poll()
+        tab = self.watch()
+        self.status(tab, "live")
+        tab.click(".pause")
+        self.server.change_poll(self.poll_id, "close")
+        tab.evaluate("new Promise(done => setTimeout(done, 3000))")
+        self.assertEqual(tab.text(".badge"), "Open")
+        tab.click(".pause")
+        tab.wait("document.querySelector('.badge').textContent === 'Closed'")
+
+    def test_turnout_in_steps_is_never_zero(self):
+        self.open_poll(disclosure={"mode": "steps", "k": 10})
+        tab = self.watch()
+        self.status(tab, "live")
+        self.vote(self.poll_id, ["a"], 12)
+        tab.evaluate("new Promise(done => setTimeout(done, 500))")
+        self.assertEqual(tab.text("#turnout-figure"), "fewer than 30")
+        self.vote(self.poll_id, ["a"], 30, begin=100)
+        self.figure(tab, "40")
+
     def test_hidden_counts_appear_when_the_poll_closes(self):
         self.open_poll(visibility="after_close")
         self.vote(self.poll_id, ["a"], 7)
@@ -493,6 +575,7 @@ class Live(PagesCase):
             tab.evaluate("new Promise(done => setTimeout(done, 500))")
         told = tab.evaluate("told")
         self.assertIn(len(told), (1, 2))
+        tab.wait("document.getElementById('news').textContent === 'Counted: 24\u00a0ballots'", 12)
         self.assertRegex(told[0], r"^Counted: \d+\u00a0ballots?$")
 
 
@@ -539,6 +622,12 @@ class Load(PagesCase):
         tab.wait("document.querySelector('[data-outcome=accepted] .sum').textContent === '20'")
         tab.wait("/ms$|s$/.test(document.getElementById('p99').textContent)")
         self.assertNotIn(name, tab.evaluate("document.documentElement.outerHTML"))
+
+    def test_a_connection_that_stands_still_shows(self):
+        tab = self.show("/load", language="en")
+        tab.evaluate("""window.fetch = (url, given) => new Promise((_, refuse) =>
+          given?.signal?.addEventListener('abort', () => refuse(given.signal.reason)))""")
+        tab.wait("!document.getElementById('trouble').hidden")
 
     def test_public_cannot_see_it(self):
         for path in ("/load", "/load.json"):

@@ -2,6 +2,7 @@
 'use strict';
 (() => {
   const EVERY_MS = 1000;
+  const WAIT_MS = 3000;    // a connection that stands still shows as trouble
   const KEPT = 120;        // rates that are drawn
   const WINDOW = 10;       // samples behind the p99
 
@@ -72,7 +73,7 @@
 
   async function ask() {
     try {
-      const answer = await fetch('/load.json');
+      const answer = await fetch('/load.json', { signal: AbortSignal.timeout(WAIT_MS) });
       if (!answer.ok) throw new Error(answer.status);
       const now = { at: performance.now(), ...(await answer.json()) };
       const before = samples[samples.length - 1];

@@ -5,7 +5,11 @@
   const TICK_MS = 1000;          // how often the server looks for news, by default
   const QUIET_MS = 60000;        // then the stream is opened anew: it may be dead without a word
   const ANNOUNCE_MS = 10000;
-  const RELOAD_MS = 2000;
+  const STALL_MS = 8000;         // the server asks for up to 5 s before one comes back
+  const STALE_MS = 5000;         // a stream opened again so much later has newer numbers
+  const STALE_AGAIN_MS = 10000;
+  const RELOAD_MS = 2000;        // thousands of readers spread over it
+  const RELOAD_MOST_MS = 30000;
 
   const texts = JSON.parse(document.body.dataset.texts);
   const russian = document.documentElement.lang === 'ru';
@@ -94,7 +98,7 @@
 
   function makeSearchable(main, rows) {
     const form = main.querySelector('.search');
-    if (new URLSearchParams(location.search).get('q')) return;  // the server left rows out
+    if ('cut' in form.dataset) return;  // the server left rows out, and finds them
     const found = main.querySelector('.found');
     const names = rows.map((row) => fold(row.cells[0].textContent));
     let telling;
@@ -147,22 +151,50 @@
   }
 
   function showFigure(main, ballots) {
-    if (ballots === null || ballots === undefined) return;
-    write(main.querySelector('#turnout-figure'), number(ballots));
+    const figure = main.querySelector('#turnout-figure');
+    if (!figure || ballots === null || ballots === undefined) return;
+    const { least } = figure.dataset;  // 0 says only that it is below
+    const told = ballots > 0 || !least;
+    write(figure, told ? number(ballots) : fill(texts.fewer, number(least)));
     const expected = main.querySelector('.expected');
     if (expected) {
       const voters = Number(expected.dataset.expected);
-      write(expected, fill(texts.expected, share(ballots, voters), number(voters)));
+      write(expected, told ? fill(texts.expected, share(ballots, voters), number(voters)) : '');
     }
     if (ballots > 0) main.querySelector('.notice.empty')?.remove();
+  }
+
+  function reason(suppressed) {
+    return { 'in-group': texts.in_group, 'too-few': texts.not_shown }[suppressed] ?? texts.not_yet;
+  }
+
+  function showGroups(main, groups) {
+    for (const item of main.querySelectorAll('[data-group]')) {
+      const group = groups[item.dataset.group];
+      if (!group) continue;
+      const hidden = group.ballots === null;
+      write(item.querySelector('.b'), hidden ? reason(group.suppressed) : counted(group.ballots));
+      const each = item.querySelector('.each');
+      if (!each) continue;
+      each.hidden = hidden;
+      const { options } = group.questions[0];
+      each.querySelectorAll('.o').forEach((cell, i) =>
+        write(cell, hidden ? '' : number(measureOf(group, options, options[i]).part)));
+    }
+  }
+
+  function showNotBelow(main, ballots) {
+    const hint = main.querySelector('#not-below');
+    if (!hint || ballots === undefined) return;
+    hint.hidden = !ballots;
+    write(hint, ballots ? fill(texts.not_below, number(ballots)) : '');
   }
 
   function showRow(row, territory) {
     const hidden = territory.ballots === null;
     const cell = row.querySelector('.b');
     cell.classList.toggle('why', hidden);
-    write(cell, !hidden ? number(territory.ballots)
-      : territory.suppressed === 'in-group' ? texts.in_group : texts.not_yet);
+    write(cell, hidden ? reason(territory.suppressed) : number(territory.ballots));
     const turnout = row.querySelector('.t');
     if (turnout && turnout.dataset.expected)
       write(turnout, share(hidden ? 0 : territory.ballots, hidden ? 0 : +turnout.dataset.expected));
@@ -200,6 +232,7 @@
     end() {
       this.close();
       clearInterval(this.age);
+      clearTimeout(this.announcing);
       this.observer?.disconnect();
       this.listeners.abort();
     }
@@ -208,12 +241,16 @@
     watchTable() {
       const section = this.main.querySelector('.territories');
       if (this.wide || !section || !this.main.dataset.wide) return;
-      this.observer = new IntersectionObserver(([entry]) => {
-        if (this.wide === entry.isIntersecting) return;
-        this.wide = entry.isIntersecting;
+      const seen = new Set();
+      this.observer = new IntersectionObserver((entries) => {
+        for (const { target, isIntersecting } of entries)
+          seen[isIntersecting ? 'add' : 'delete'](target);
+        if (this.wide === seen.size > 0) return;
+        this.wide = seen.size > 0;
         this.follow();
       });
-      this.observer.observe(section);
+      for (const part of this.main.querySelectorAll('.territories, .groups'))
+        this.observer.observe(part);
     }
 
     pause(paused) {
@@ -245,9 +282,9 @@
       this.waitForNews();
     }
 
-    waitForNews() {
+    waitForNews(quiet = QUIET_MS) {
       clearTimeout(this.quiet);
-      this.quiet = setTimeout(() => this.follow(), QUIET_MS * (1 + Math.random() / 4));
+      this.quiet = setTimeout(() => this.follow(), quiet * (1 + Math.random() / 4));
     }
 
     // A browser goes on by itself after a lost connection, but not after a refusal.
@@ -261,17 +298,30 @@
     lost() {
       if (this.status === 'stalled' || this.stall) return;
       if (!this.status) this.show('connecting');
-      this.stall = setTimeout(() => this.show('stalled'), 3 * TICK_MS);
+      this.stall = setTimeout(() => this.show('stalled'), STALL_MS);
     }
 
     hear(kind, text) {
       if (kind === 'bye') return;
+      const data = text ? JSON.parse(text) : {};
       clearTimeout(this.stall);
       this.stall = null;
-      this.heard = performance.now();
+      if (kind === 'snapshot' && this.isStale(data)) {
+        this.waitForNews(STALE_AGAIN_MS);
+        return this.show('stalled');
+      }
       this.waitForNews();
+      this.heard = performance.now();
+      if (data.as_of) this.known = { as_of: data.as_of, at: this.heard };
       this.show('live');
-      this.take(kind, text ? JSON.parse(text) : {});
+      this.take(kind, data);
+    }
+
+    // Exact counts are as of the moment of asking, while the server follows its log. One that is cut
+    // off from it still answers.
+    isStale(data) {
+      return Boolean(data.positions) && data.as_of === this.known?.as_of &&
+        performance.now() - this.known.at > STALE_MS;
     }
 
     take(kind, data) {
@@ -285,6 +335,7 @@
         ? data.territories?.find((one) => one.code === shown.territory) : data;
       if (own && 'ballots' in own) this.takeCounts(own, data);
       if (data.territories) this.takeRows(data.territories);
+      if (data.groups) showGroups(this.main, data.groups);
       if (data.as_of) this.takeTime(data);
     }
 
@@ -293,6 +344,7 @@
       showFigure(this.main, own === data ? data.turnout : own.ballots);
       if (own.ballots === null) return;
       showQuestions(this.main, own);
+      showNotBelow(this.main, own.not_below);
       this.announce(own.ballots);
     }
 
@@ -312,14 +364,18 @@
       write(this.main.querySelector('#version'), data.version);
     }
 
+    // Not too often, but the last number always.
     announce(ballots) {
-      const now = performance.now();
-      if (ballots === this.told || now - this.announced < ANNOUNCE_MS) return;
-      if (this.told !== undefined) {
-        write(document.getElementById('news'), fill(texts.announcement, counted(ballots)));
-        this.announced = now;
-      }
-      this.told = ballots;
+      this.told ??= ballots;
+      this.newest = ballots;
+      if (ballots === this.told || this.announcing) return;
+      this.announcing = setTimeout(() => {
+        this.announcing = null;
+        if (this.paused || this.newest === this.told) return;
+        write(document.getElementById('news'), fill(texts.announcement, counted(this.newest)));
+        this.told = this.newest;
+        this.announced = performance.now();
+      }, Math.max(0, this.announced + ANNOUNCE_MS - performance.now()));
     }
 
     show(status) {
@@ -343,6 +399,7 @@
 
   let live;
   let reloading;
+  let wait = 0;  // the last one's, doubled after each failure
 
   function start() {
     const main = document.getElementById('main');
@@ -351,24 +408,72 @@
     live = main.dataset.stream ? new Live(main) : null;
   }
 
-  // The server alone makes pages of states: the script only puts the new one in place.
+  // Where to find an element again in another page of the same poll.
+  function placeOf(element) {
+    if (!element?.closest('main') || element.id === 'main') return null;
+    const header = element.closest('.places thead th');
+    if (header) return `.places th:nth-child(${header.cellIndex + 1}) button`;
+    if (element.id) return `#${element.id}`;
+    if (element.form) return '.search button';
+    if (element.href) return `main a[href="${CSS.escape(element.getAttribute('href'))}"]`;
+    return element.className ? `.${element.classList[0]}` : element.localName;
+  }
+
+  // What the reader did to the page.
+  function remember(main) {
+    const sorted = main.querySelector('.places [aria-sort]');
+    return {
+      search: main.querySelector('#find')?.value,
+      sorted: sorted && { column: sorted.cellIndex, order: sorted.getAttribute('aria-sort') },
+      open: Boolean(main.querySelector('details')?.open),
+      focus: placeOf(document.activeElement),
+    };
+  }
+
+  function restore(main, { search, sorted, open, focus }) {
+    const find = main.querySelector('#find');
+    if (find && search !== undefined && search !== find.value) {
+      find.value = search;
+      find.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+    const button = sorted && main.querySelectorAll('.places thead button')[sorted.column];
+    for (let presses = sorted?.order === 'descending' ? 2 : 1; button && presses > 0; --presses)
+      button.click();
+    const details = main.querySelector('details');
+    if (details) details.open = open;
+    if (focus) main.ownerDocument.querySelector(focus)?.focus({ preventScroll: true });
+  }
+
+  async function exchange() {
+    const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
+    if (!answer.ok) throw new Error(answer.status);
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    if (live?.paused) return;  // the stream tells again when the reader goes on
+    live?.end();
+    const main = document.getElementById('main');
+    const before = remember(main);
+    document.title = page.title;
+    main.replaceWith(page.getElementById('main'));
+    start();
+    restore(document.getElementById('main'), before);
+  }
+
+  // The server alone makes pages of states: the script only puts the new one in place. A change
+  // reaches all readers in one moment; they come for the page one after another.
   function reload() {
     if (reloading) return;
     reloading = setTimeout(async () => {
+      let failed = false;
       try {
-        const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
-        if (!answer.ok) throw new Error(answer.status);
-        const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        live?.end();
-        document.title = page.title;
-        document.getElementById('main').replaceWith(page.getElementById('main'));
-        reloading = null;
-        start();
+        if (!live?.paused) await exchange();
+        wait = 0;
       } catch {
-        reloading = null;
-        setTimeout(reload, RELOAD_MS);
+        failed = true;
+        wait = Math.min(RELOAD_MOST_MS, 2 * Math.max(wait, RELOAD_MS / 2));
       }
-    }, reload.before ? RELOAD_MS : 0);
+      reloading = null;
+      if (failed) reload();
+    }, Math.max(wait, reload.before ? RELOAD_MS : 0) + Math.random() * (wait || RELOAD_MS));
     reload.before = true;
   }
 
