@@ -34,11 +34,8 @@ struct CsvStyle {
 // like numbers, and programs that guess types keep codes as they are.
 std::string results_csv(const publish::Snapshot& snapshot, const TerritoryFilter& filter,
                         CsvStyle style);
+
 // What a filter adds to results, alone: poll, version, territories and groups.
 std::string territories_json(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
-
-// RFC 4180 with a header row. The first rows are the whole poll, with an empty territory; then the
-// territories, if they are asked for.
-std::string results_csv(const publish::Snapshot& snapshot, const TerritoryFilter& filter);
 
 }  // namespace veche::wire
