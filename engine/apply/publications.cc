@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "engine/model/fault_variant.h"
 #include "engine/model/limits.h"
 #include "engine/model/tally.h"
 
@@ -45,7 +46,9 @@ Publications::Effect Publications::apply(const v1::Record& record, std::uint32_t
   const auto& part = record.publication();
   const auto* last = entry.publication.get();
   const bool publishes = entry.cells && (entry.phase == PollPhase::open || entry.takes_no_more());
-  if (!publishes || part.version() != (last ? last->version : 0) + 1) return Effect::is_void;
+  const bool follows = part.version() == (last ? last->version : 0) + 1 ||
+                       model::kFaultVariant == model::FaultVariant::any_publication;
+  if (!publishes || !follows) return Effect::is_void;
   if (last && last->is_final) return Effect::is_void;
 
   const auto& id = entry.definition->id;

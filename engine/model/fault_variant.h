@@ -14,6 +14,7 @@ enum class FaultVariant {
   steps_last_batch_alone,  // at the end each cell comes out by itself
   steps_other_of_parent,   // at the end few are shown alone beside a place with many
   steps_cut_every_ballot,  // every ballot may come out
+  any_publication,         // apply takes a publication that is not based on the last one
   position_apart,          // the position is written before the checkpoint that it belongs to
 };
 

@@ -43,16 +43,6 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-// nullopt: these are not the bytes that were certified, and must not pass for them.
-std::optional<std::string> document_of(const model::Certificate& certificate) {
-  std::string document;
-  const auto decoded = wire::decode(wire::Coding::zstd, certificate.compressed,
-                                    limits::kCertifiedDocumentBytes, document);
-  if (decoded != wire::Decoding::done || sha256_of(document) != certificate.sha256)
-    return std::nullopt;
-  return document;
-}
-
 http::Response not_certified() {
   return http::problem(404, "not-certified", "The result of this poll is not certified.");
 }
@@ -136,7 +126,7 @@ void Certificates::show(const http::Request& request, std::string_view poll,
   if (!entry) return responder.send(unknown_poll());
   if (!entry->certificate) return responder.send(not_certified());
   const auto& certificate = *entry->certificate;
-  const auto document = document_of(certificate);
+  const auto* const document = document_of(certificate);
   if (!document) return responder.send(broken());
   responder.send(json_response(
       200, json::serialize(json::object{{"poll", entry->definition->id.str()},
@@ -156,13 +146,24 @@ void Certificates::document(const http::Request& request, std::string_view poll,
   const bool is_known = if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
   http::Response response{304, {}, {}, {}};
   if (!is_known) {
-    auto document = document_of(*entry->certificate);
+    const auto* const document = document_of(*entry->certificate);
     if (!document) return responder.send(broken());
-    response = json_response(200, *std::move(document));
+    response = json_response(200, *document);
   }
   response.with(http::Header::etag, etag);
   response.with(http::Header::cache_control, "public, max-age=31536000, immutable");
   responder.send(std::move(response));
+}
+
+const std::string* Certificates::document_of(const model::Certificate& certificate) {
+  if (kept_sha256_ == certificate.sha256) return &kept_;
+  std::string document;
+  const auto decoded = wire::decode(wire::Coding::zstd, certificate.compressed,
+                                    limits::kCertifiedDocumentBytes, document);
+  if (decoded != wire::Decoding::done || sha256_of(document) != certificate.sha256) return nullptr;
+  kept_ = std::move(document);
+  kept_sha256_ = certificate.sha256;
+  return &kept_;
 }
 
 }  // namespace veche::api

@@ -32,7 +32,13 @@ class Certificates {
   void collect(Asked asked, http::Responder responder);
   void freeze(const Asked& asked, const node::Collected& collected, http::Responder responder);
 
+  // Null: these are not the bytes that were certified, and must not pass for them. Good until the
+  // next call.
+  const std::string* document_of(const model::Certificate& certificate);
+
   Local& local_;
+  // The last document that was asked for: to inflate and hash it costs milliseconds.
+  std::string kept_, kept_sha256_;
 };
 
 }  // namespace veche::api

@@ -50,6 +50,9 @@ std::vector<TurnoutPoint> turnout_of(const Snapshot& snapshot) {
     if (points.back().at < begin) points.push_back({begin, points.back().ballots});
     points.push_back({std::min(begin + std::chrono::hours(1), snapshot.as_of), ballots});
   }
+  const bool goes_on = snapshot.phase == PollPhase::open && !points.empty();
+  if (goes_on && points.back().at < snapshot.as_of)  // nobody has voted since
+    points.push_back({snapshot.as_of, points.back().ballots});
   return points;
 }
 

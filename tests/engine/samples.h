@@ -91,9 +91,9 @@ class Writer {
     writer_.stamp(record);
     return record.SerializeAsString();
   }
-  std::string genesis() {
+  std::string genesis(std::uint16_t partitions = 1) {
     v1::Record record;
-    record.mutable_genesis()->set_partitions(1);
+    record.mutable_genesis()->set_partitions(partitions);
     return stamp(record);
   }
   std::string open(const model::PollDefinition& poll, std::uint32_t rules = model::kCountingRules) {

@@ -4,15 +4,18 @@
 // What may happen while faults are on: a record lands in the log late, out of order, twice or
 // never; an append is refused; records are delivered again; the durable mark lags behind; a node
 // dies and comes back with its last checkpoint or with nothing; a voter asks several nodes at
-// once, with other answers too. Then the faults stop, and everybody must get a definite answer.
+// once, with other answers too. Then the faults stop, and everybody must get a definite answer. The
+// last poll discloses in steps: whichever node comes first writes what it shows next.
 //
 // The checker below reads the log with rules of its own and holds everything against it.
 #pragma once
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <random>
@@ -33,7 +36,10 @@ using model::PartitionId;
 using namespace std::chrono_literals;
 
 inline constexpr std::uint16_t kPartitions = 2;
-inline constexpr int kVoters = 12;
+inline constexpr int kPolls = 3;
+inline constexpr int kVoters = 16;
+inline constexpr std::uint64_t kLeastVoters = 2;  // of a batch that comes out
+inline constexpr auto kPublishEvery = 1s;
 
 class Dice {
  public:
@@ -50,6 +56,26 @@ struct Seen {
   int counted = 0, accepted = 0, recorded = 0, already_voted = 0, closed = 0, unknown = 0;
   int duplicates = 0, behind_close = 0, crashes = 0, rebuilds = 0, lost = 0, doubled = 0;
   int redelivered = 0, checkpoints = 0;
+  int publications = 0, batches = 0;
+};
+
+// Voters live in two places.
+inline model::TerritoryCode place_of(std::uint64_t voter) {
+  return samples::territory(voter % 2 == 0 ? "75701000" : "75800000");
+}
+
+inline model::PollDefinition poll_in_steps(std::string_view id) {
+  auto poll = samples::poll_of_one_question(id);
+  poll.disclosure = model::Disclosure::steps;
+  poll.least_voters = kLeastVoters;
+  for (const std::uint64_t voter : {0, 1}) poll.expected_voters.emplace(place_of(voter), 100);
+  return poll;
+}
+
+// What nodes showed of the poll in steps, by version, and whether two showed something else.
+struct ShownVersions {
+  std::map<std::uint64_t, std::shared_ptr<const model::Publication>> all;
+  bool differ = false;
 };
 
 // The log that all nodes share: what is in it, and what is on its way.
@@ -108,11 +134,12 @@ class NodeLog final : public model::Log {
 class SimNode final : node::ShardEvents, node::StewardEvents {
  public:
   SimNode(SharedLog& shared, std::vector<samples::MemoryDisk>& disks, std::uint64_t boot,
-          std::uint64_t node_id, const bool& refusing, std::vector<std::string>& broken,
-          Instant now)
+          std::uint64_t node_id, const bool& refusing, ShownVersions& shown,
+          std::vector<std::string>& broken, Instant now)
       : log(shared, refusing),
         steward(log, model::RecordWriter(samples::boot(boot), 0), samples::boot(node_id), *this),
         now_(now),
+        shown_(shown),
         broken_(broken) {
     struct Nobody final : model::LogSink {
       void deliver(PartitionId, Offset, model::RecordBatch, Offset) override {}
@@ -143,6 +170,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
   void tick() {
     steward.tick(now_);
     for (auto& shard : shards) shard->tick(now_);
+    for (const auto& poll : steward.take_due_publications(kPublishEvery, now_)) gather(poll);
   }
   void flush() {
     steward.flush();
@@ -179,13 +207,63 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
   void directory_changed(std::shared_ptr<const model::Directory> now_holds,
                          const std::vector<model::PollId>& changed) override {
     directory = now_holds;
+    for (const auto& poll : changed) note(*directory->find(poll));
     if (changed.empty()) return;
     for (std::size_t s = 0; s < shards.size(); ++s)
       mail[s + 1].push_back(
           [this, s, now_holds, changed] { shards[s]->update(now_holds, changed, now_); });
   }
 
+  // As node::Node does: the tallies of all shards, then that they are durable, then the steward.
+  void gather(const model::PollId& poll) {
+    const auto gathered = std::make_shared<node::Collected>();
+    gathered->poll = directory->find(poll);
+    const auto missing = std::make_shared<std::size_t>(shards.size());
+    for (std::size_t s = 0; s < shards.size(); ++s)
+      mail[s + 1].push_back([this, s, poll, gathered, missing] {
+        auto partials = shards[s]->collect(poll);
+        auto& all = gathered->partials;
+        std::move(partials.begin(), partials.end(), std::back_inserter(all));
+        if (--*missing > 0) return;
+        std::sort(all.begin(), all.end(),
+                  [](const auto& a, const auto& b) { return a.partition < b.partition; });
+        prove(poll, gathered);
+      });
+  }
+  void prove(const model::PollId& poll, const std::shared_ptr<const node::Collected>& gathered) {
+    const auto missing = std::make_shared<std::size_t>(gathered->partials.size());
+    const auto all_durable = std::make_shared<bool>(true);
+    for (const auto& partial : gathered->partials)
+      mail[shard_of(partial.partition) + 1].push_back(
+          [this, poll, gathered, missing, all_durable, at = partial] {
+            shards[shard_of(at.partition)]->when_applied(
+                at.partition, at.position.next,
+                [this, poll, gathered, missing, all_durable](bool durable) {
+                  *all_durable = *all_durable && durable;
+                  if (--*missing > 0) return;
+                  mail[0].push_back([this, poll, gathered, all_durable] {
+                    steward.publish(poll, *all_durable ? *gathered : node::Collected(), now_);
+                  });
+                });
+          });
+  }
+
+  void note(const model::PollEntry& poll) {
+    if (!poll.publication) return;
+    const auto& now = *poll.publication;
+    const auto& before = *shown_.all.emplace(now.version, poll.publication).first->second;
+    const auto same_cell = [](const auto& a, const auto& b) {
+      return !a == !b && (!a || (a->shown == b->shown && a->held == b->held));
+    };
+    const bool same = std::equal(now.cells.begin(), now.cells.end(), before.cells.begin(),
+                                 before.cells.end(), same_cell);
+    if (!same || now.cut != before.cut || now.shown_at != before.shown_at ||
+        now.turnout != before.turnout || now.is_final != before.is_final)
+      shown_.differ = true;
+  }
+
   Instant now_;
+  ShownVersions& shown_;
   std::vector<std::string>& broken_;
 };
 
@@ -193,9 +271,11 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
 class World final : node::ReplySink {
  public:
   explicit World(std::uint64_t seed) : dice_(seed) {
-    for (auto& records : log_.all) records.push_back(samples::Writer(999, 9).genesis());
+    for (auto& records : log_.all)
+      records.push_back(samples::Writer(999, 9).genesis(kPartitions));
     samples::Writer writer(999, 8);
-    polls_ = {samples::poll_of_one_question("first"), samples::poll_of_one_question("second")};
+    polls_ = {samples::poll_of_one_question("first"), samples::poll_of_one_question("second"),
+              poll_in_steps("third")};
     for (auto& poll : polls_) {
       poll.opens_at = now_ + std::chrono::milliseconds(dice_.below(6'000));
       poll.closes_at = poll.opens_at + 8s + std::chrono::milliseconds(dice_.below(20'000));
@@ -215,7 +295,7 @@ class World final : node::ReplySink {
     for (int v = 0; v < kVoters; ++v)
       for (std::size_t device = 0; device < 1 + dice_.below(3); ++device)
         clients_.push_back({.voter = static_cast<std::uint64_t>(v),
-                            .poll = dice_.below(2),
+                            .poll = dice_.below(kPolls),
                             .option = static_cast<std::uint16_t>(dice_.below(3)),
                             .wakes = now_ + std::chrono::milliseconds(dice_.below(40'000))});
   }
@@ -283,7 +363,8 @@ class World final : node::ReplySink {
 
   void start(Slot& slot) {
     const auto id = static_cast<std::uint64_t>(&slot - slots_.data());
-    slot.node = std::make_unique<SimNode>(log_, slot.disks, ++boots_, id, refusing_, broken_, now_);
+    slot.node = 
+        std::make_unique<SimNode>(log_, slot.disks, ++boots_, id, refusing_, shown_, broken_, now_);
     slot.node->flush();
   }
 
@@ -357,7 +438,7 @@ class World final : node::ReplySink {
     } else {
       request.digest = samples::digest_of(answers);
       request.ballot =
-          model::serialize_ballot(poll.id, request.voter, samples::territory("75701000"), 3,
+          model::serialize_ballot(poll.id, request.voter, place_of(client.voter), 3,
                                   model::serialize(answers), *request.digest, 500'000);
     }
     const auto client_number = static_cast<std::size_t>(&client - clients_.data());
@@ -462,6 +543,10 @@ class World final : node::ReplySink {
         for (const auto& shard : slot.node->shards)
           for (const auto& partial : shard->collect(poll.id))
             if (!partial.closed) return "a poll is not closed";
+        const auto entry = slot.node->directory->find(poll.id);
+        if (poll.disclosure == model::Disclosure::steps &&
+            !(entry->publication && entry->publication->is_final))
+          return "the final result of a poll is not published";
       }
     }
     return {};
@@ -476,13 +561,21 @@ class World final : node::ReplySink {
     PartitionId partition;
   };
   using TruthOfPoll = std::map<std::uint64_t, Truth>;  // by voter
+  using AllTruth = std::array<TruthOfPoll, kPolls>;
 
   void expect(bool holds, std::string what) {
     if (!holds) broken_.push_back(std::move(what));
   }
 
-  std::array<TruthOfPoll, 2> read_truth() {
-    std::array<TruthOfPoll, 2> truth;
+  std::size_t number_of(std::string_view poll) const {
+    return static_cast<std::size_t>(
+        std::find_if(polls_.begin(), polls_.end(),
+                     [&](const auto& one) { return one.id.view() == poll; }) -
+        polls_.begin());
+  }
+
+  AllTruth read_truth() {
+    AllTruth truth;
     for (std::uint16_t p = 0; p < kPartitions; ++p) {
       std::set<std::string> open, closed;
       const auto& records = log_.records({p});
@@ -494,7 +587,7 @@ class World final : node::ReplySink {
           closed.insert(record.close().poll());
         if (!record.has_ballot() || !open.contains(record.ballot().poll())) continue;
         const auto& ballot = record.ballot();
-        auto& voters = truth[ballot.poll() == "second"];
+        auto& voters = truth[number_of(ballot.poll())];
         std::uint64_t voter = 0;
         std::memcpy(&voter, ballot.voter_key().data(), sizeof voter);
         if (closed.contains(ballot.poll())) {
@@ -519,10 +612,12 @@ class World final : node::ReplySink {
     std::set<std::pair<std::size_t, std::uint64_t>> accepted;
     for (const auto& answered : answered_) check_answer(answered, truth, accepted);
     for (auto& slot : slots_) check_tallies(*slot.node, truth);
+    check_publications(truth.back());
     for (auto& slot : slots_) check_rebuilt(*slot.node);
+    expect(!shown_.differ, "two nodes show different results as one version");
   }
 
-  void check_answer(const Answered& answered, const std::array<TruthOfPoll, 2>& truth,
+  void check_answer(const Answered& answered, const AllTruth& truth,
                     std::set<std::pair<std::size_t, std::uint64_t>>& accepted) {
     const auto& [asked, reply] = answered;
     const auto found = truth[asked.poll].find(asked.voter);
@@ -554,14 +649,18 @@ class World final : node::ReplySink {
     }
   }
 
-  void check_tallies(SimNode& node, const std::array<TruthOfPoll, 2>& truth) {
+  void check_tallies(SimNode& node, const AllTruth& truth) {
     for (std::size_t p = 0; p < polls_.size(); ++p) {
       model::Tally sum(polls_[p]), expected(polls_[p]);
       for (const auto& shard : node.shards)
         for (const auto& partial : shard->collect(polls_[p].id))
           if (partial.tally) sum.merge(*partial.tally);
+      std::map<std::pair<PartitionId, Offset>, std::pair<std::uint64_t, Truth>> in_log_order;
       for (const auto& [voter, counted] : truth[p])
-        expected.add(polls_[p], samples::territory("75701000"), samples::choose(counted.option), 500'000);
+        in_log_order.insert({{counted.partition, counted.offset}, {voter, counted}});
+      for (const auto& [place, ballot] : in_log_order)
+        expected.add(polls_[p], place_of(ballot.first), samples::choose(ballot.second.option),
+                     500'000);
       expect(sum.ballots() == truth[p].size(),
              fmt::format("poll {}: {} ballots are counted of {} voters", p, sum.ballots(),
                          truth[p].size()));
@@ -569,10 +668,56 @@ class World final : node::ReplySink {
     }
   }
 
+  // Cell by cell, from each version that was seen to the next: whole batches come out, of ballots
+  // that were counted below the cut, and in the end all of them.
+  void check_publications(const TruthOfPoll& truth) {
+    std::map<std::size_t, Row> before;
+    for (const auto& [version, publication] : shown_.all) {
+      ++seen_.publications;
+      Row all_shown(kRowWidth), all_taken(kRowWidth);
+      for (std::size_t c = 0; c < publication->cells.size(); ++c) {
+        const auto& cell = publication->cells[c];
+        const auto shown = cell ? padded(cell->shown) : Row(kRowWidth);
+        auto& was = before.try_emplace(c, kRowWidth).first->second;
+        for (std::size_t i = 0; i < kRowWidth; ++i) {
+          expect(shown[i] >= was[i], "what was shown is taken back");
+          all_shown[i] += shown[i];
+          all_taken[i] += shown[i] + (cell ? padded(cell->held)[i] : 0);
+        }
+        const auto batch = shown[0] - was[0];
+        seen_.batches += batch > 0 && !publication->is_final;
+        expect(batch == 0 || batch >= kLeastVoters || publication->is_final,
+               "fewer voters came out than may");
+        was = shown;
+      }
+      const auto counted = counted_below(publication->cut, truth);
+      for (std::size_t i = 0; i < kRowWidth; ++i)
+        expect(publication->is_final ? all_shown[i] == counted[i] : all_taken[i] <= counted[i],
+               fmt::format("version {} shows other ballots than were counted", version));
+    }
+  }
+
+  using Row = std::vector<std::uint64_t>;  // ballots, then each option
+  static constexpr std::size_t kRowWidth = 4;
+  static Row padded(Row row) {
+    row.resize(kRowWidth);
+    return row;
+  }
+
+  static Row counted_below(const std::vector<Offset>& cut, const TruthOfPoll& truth) {
+    Row row(kRowWidth);
+    for (const auto& [voter, counted] : truth) {
+      if (counted.offset.value >= cut[counted.partition.value].value) continue;
+      ++row[0];
+      ++row[1u + counted.option];
+    }
+    return row;
+  }
+
   // Every node is where a node without any index gets to by reading the log.
   void check_rebuilt(SimNode& node) {
     std::vector<samples::MemoryDisk> empty(node.shards.size());
-    SimNode rebuilt(log_, empty, ++boots_, 99, refusing_, broken_, now_);
+    SimNode rebuilt(log_, empty, ++boots_, 99, refusing_, shown_, broken_, now_);
     for (auto& cursor : rebuilt.log.cursors) {
       model::RecordBatch all;
       for (const auto& record : log_.records(cursor.partition)) all.push(record);
@@ -607,6 +752,7 @@ class World final : node::ReplySink {
   std::uint64_t tickets_ = 0;
   std::map<std::uint64_t, Asked> asked_;
   std::vector<Answered> answered_;
+  ShownVersions shown_;
   std::vector<std::string> broken_;
   Seen seen_;
 };

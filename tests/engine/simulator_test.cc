@@ -40,7 +40,8 @@ TEST(Simulator, KeepsEveryPromiseOrCatchesTheVariant) {
     for (const auto part :
          {&Seen::counted, &Seen::accepted, &Seen::recorded, &Seen::already_voted, &Seen::closed,
           &Seen::unknown, &Seen::duplicates, &Seen::behind_close, &Seen::crashes, &Seen::rebuilds,
-          &Seen::lost, &Seen::doubled, &Seen::redelivered, &Seen::checkpoints})
+          &Seen::lost, &Seen::doubled, &Seen::redelivered, &Seen::checkpoints, &Seen::publications,
+          &Seen::batches})
       add(sum.*part, seen.*part);
   }
   ASSERT_EQ(model::kFaultVariant, model::FaultVariant::none) << "the fault was not noticed";
@@ -48,7 +49,8 @@ TEST(Simulator, KeepsEveryPromiseOrCatchesTheVariant) {
   for (const auto part :
        {&Seen::counted, &Seen::accepted, &Seen::recorded, &Seen::already_voted, &Seen::closed,
         &Seen::unknown, &Seen::duplicates, &Seen::behind_close, &Seen::crashes, &Seen::rebuilds,
-        &Seen::lost, &Seen::doubled, &Seen::redelivered, &Seen::checkpoints})
+        &Seen::lost, &Seen::doubled, &Seen::redelivered, &Seen::checkpoints, &Seen::publications,
+          &Seen::batches})
     EXPECT_GT(sum.*part, 0) << "the seeds do not reach what they are for";
 }
 

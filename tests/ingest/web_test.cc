@@ -487,11 +487,20 @@ TEST_F(PollPages, TurnoutIsDrawnAndToldInATable) {
   EXPECT_THAT(html, HasSubstr("d=\"M0.0 156.0L360.0 84.0L720.0 12.0\""));
   EXPECT_THAT(html, HasSubstr("role=\"img\" aria-label=\"Ballots counted: 0 by"));
   EXPECT_THAT(html, HasSubstr("1 September 2026, 01:00 UTC</time></th><td class=\"n\">1,500</td>"));
-  made.turnout_series.pop_back();
-  EXPECT_THAT(page(made), Not(HasSubstr("id=\"turnout\""))) << "a line through two points";
-  made.turnout_series.push_back({hour() + 1, 3'000});
   made.as_of -= std::chrono::minutes(30);
   EXPECT_THAT(page(made), HasSubstr("01:30 UTC</time></th><td class=\"n\">3,000</td>"));
+  made.turnout_series.pop_back();
+  made.as_of -= std::chrono::minutes(30);
+  EXPECT_THAT(page(made), Not(HasSubstr("id=\"turnout\""))) << "a line through two points";
+}
+
+TEST_F(PollPages, TurnoutGoesOnFlatWhileThePollIsOpen) {
+  auto made = snapshot({3'000, 1, 2}, {});
+  made.turnout_series = {{hour(), 1'500}};
+  made.as_of = definition_->opens_at + std::chrono::hours(4);
+  EXPECT_THAT(page(made), HasSubstr("d=\"M0.0 156.0L180.0 12.0L720.0 12.0\""));
+  made.phase = PollPhase::closed;
+  EXPECT_THAT(page(made), Not(HasSubstr("id=\"turnout\"")));
 }
 
 TEST_F(PollPages, LongSeriesAreThinnedButKeepTheirEnd) {
