@@ -271,8 +271,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
 class World final : node::ReplySink {
  public:
   explicit World(std::uint64_t seed) : dice_(seed) {
-    for (auto& records : log_.all)
-      records.push_back(samples::Writer(999, 9).genesis(kPartitions));
+    for (auto& records : log_.all) records.push_back(samples::Writer(999, 9).genesis(kPartitions));
     samples::Writer writer(999, 8);
     polls_ = {samples::poll_of_one_question("first"), samples::poll_of_one_question("second"),
               poll_in_steps("third")};
@@ -363,7 +362,7 @@ class World final : node::ReplySink {
 
   void start(Slot& slot) {
     const auto id = static_cast<std::uint64_t>(&slot - slots_.data());
-    slot.node = 
+    slot.node =
         std::make_unique<SimNode>(log_, slot.disks, ++boots_, id, refusing_, shown_, broken_, now_);
     slot.node->flush();
   }
@@ -437,9 +436,8 @@ class World final : node::ReplySink {
       request.refusal = Outcome::invalid_answer;
     } else {
       request.digest = samples::digest_of(answers);
-      request.ballot =
-          model::serialize_ballot(poll.id, request.voter, place_of(client.voter), 3,
-                                  model::serialize(answers), *request.digest, 500'000);
+      request.ballot = model::serialize_ballot(poll.id, request.voter, place_of(client.voter), 3,
+                                               model::serialize(answers), *request.digest, 500'000);
     }
     const auto client_number = static_cast<std::size_t>(&client - clients_.data());
     asked_[request.ticket] = {client_number, client.voter, client.poll, request.digest};
