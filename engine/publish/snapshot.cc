@@ -11,26 +11,48 @@
 namespace veche::publish {
 namespace {
 
+using model::PollPhase;
+
 void add(Row& sum, std::span<const std::uint64_t> row) {
   for (std::size_t i = 0; i < row.size(); ++i) sum[i] += row[i];
 }
 
 std::optional<Hidden> hidden(const model::PollEntry& poll, Viewer viewer, bool is_final) {
   if (viewer == Viewer::auditor || (viewer == Viewer::certifier && is_final)) return std::nullopt;
+  const bool will_be_final = poll.phase != PollPhase::cancelled || poll.was_open;
   switch (poll.definition->visibility) {
     case model::Visibility::public_live:
       return std::nullopt;
     case model::Visibility::after_vote:
       if (is_final || viewer == Viewer::voter) return std::nullopt;
-      return Hidden{"the voter has voted"};
+      return Hidden{will_be_final ? "the voter has voted" : kNever};
     case model::Visibility::after_close:
       if (is_final) return std::nullopt;
-      return Hidden{"the poll is closed"};
+      return Hidden{will_be_final ? "the poll is closed" : kNever};
     case model::Visibility::after_certification:
-      if (poll.phase == model::PollPhase::certified) return std::nullopt;
-      return Hidden{"the result is certified"};
+      if (poll.phase == PollPhase::certified) return std::nullopt;
+      return Hidden{poll.phase != PollPhase::cancelled ? "the result is certified" : kNever};
   }
-  return Hidden{"never"};
+  return Hidden{kNever};
+}
+
+const model::Publication* find_publication(const model::PollEntry& poll, std::uint64_t number) {
+  if (poll.publication && poll.publication->shown_version == number) return poll.publication.get();
+  for (const auto& publication : poll.earlier)
+    if (publication->shown_version == number) return publication.get();
+  return nullptr;
+}
+
+// The states in which a publication was the newest one.
+std::vector<PollPhase> phases_of(const model::PollEntry& poll,
+                                 const model::Publication& publication) {
+  const auto& newest = *poll.publication;
+  const auto ended = poll.phase == PollPhase::certified ? PollPhase::closed : poll.phase;
+  if (publication.is_final) return {ended, poll.phase};
+  const bool is_last =
+      newest.is_final ? poll.earlier.back().get() == &publication : &newest == &publication;
+  if (is_last) return {PollPhase::open, ended};
+  return {PollPhase::open};
 }
 
 // The number of changes, for people and for order; the hash, because two gatherings may have as
@@ -154,13 +176,17 @@ Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer vi
 
 // Which versions there are would tell how much was voted: hidden comes first.
 std::optional<Published> publish_version(const std::shared_ptr<const model::PollEntry>& poll,
-                                         std::uint64_t version, Viewer viewer) {
+                                         std::uint64_t number, std::string_view state,
+                                         Viewer viewer) {
   auto newest = publish(poll, viewer);
   if (std::holds_alternative<Hidden>(newest)) return newest;
-  if (poll->publication && poll->publication->shown_version == version) return newest;
-  for (const auto& publication : poll->earlier)
-    if (publication->shown_version == version)
-      return snapshot_of(poll, *publication, model::PollPhase::open);
+  const auto* publication = find_publication(*poll, number);
+  if (!publication) return std::nullopt;
+  const bool is_newest = publication == poll->publication.get();
+  if (state.empty() && is_newest) return newest;
+  if (state.empty()) return snapshot_of(poll, *publication, PollPhase::open);
+  for (const auto phase : phases_of(*poll, *publication))
+    if (model::name(phase) == state) return snapshot_of(poll, *publication, phase);
   return std::nullopt;
 }
 
@@ -178,7 +204,7 @@ Published publish(const node::Collected& collected, Viewer viewer) {
                     .phase = poll.phase,
                     .version = version_of(partials, poll.phase),
                     .as_of = collected.as_of,
-                    .positions = {},
+                    .partition_ballots = {},
                     .is_final = is_final,
                     .shape = tally.shape(),
                     .turnout = {},
@@ -186,11 +212,12 @@ Published publish(const node::Collected& collected, Viewer viewer) {
                     .counts = Row(tally.shape().width()),
                     .territories = {},
                     .groups = {},
-                    .not_shown = 0,
+                    .not_shown = {},
                     .turnout_series = {}};
   for (const auto& partial : partials) {
-    snapshot.positions.push_back(partial.position);
-    *snapshot.not_shown += partial.behind;
+    snapshot.partition_ballots.push_back(partial.tally ? partial.tally->ballots() : 0);
+    if (viewer == Viewer::auditor)
+      snapshot.not_shown = snapshot.not_shown.value_or(0) + partial.behind;
     if (partial.tally) tally.merge(*partial.tally);
   }
   for (std::size_t i = 0; i < tally.territories().size(); ++i) add(snapshot.counts, tally.row(i));

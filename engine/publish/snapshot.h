@@ -61,16 +61,18 @@ struct Snapshot {
   model::PollPhase phase = model::PollPhase::open;  // when it was so
   std::string version;   // equal for equal content; the number before the dash only grows
   model::Instant as_of;  // every ballot that was in the log then is in it, or was withheld
-  std::vector<model::Position> positions;  // `exact` alone: of the ballots partitions, in order
-  bool is_final = false;                   // nothing will change any more
+  // `exact` alone: how many of the ballots are in each ballots partition. No offsets: they count
+  // the ballots of all polls, and so those of hidden ones.
+  std::vector<std::uint64_t> partition_ballots;
+  bool is_final = false;  // nothing will change any more
   model::TallyShape shape;
   std::optional<std::uint64_t> turnout;  // ballots accepted; in `steps` rounded down until final
   Suppressed suppressed = Suppressed::no;
   Row counts;  // of the whole poll; empty: suppressed
   std::vector<TerritoryCounts> territories;
   std::vector<GroupCounts> groups;
-  // `exact` alone: records of the log that are not applied here yet; so many ballots at most are
-  // accepted and not in it.
+  // The auditor's alone, for they may be of any poll: records of the log that are not applied here
+  // yet; so many ballots at most are accepted and not in it.
   std::optional<std::uint64_t> not_shown;
   std::vector<model::TurnoutPoint> turnout_series;  // by hour
 
@@ -85,7 +87,8 @@ enum class Viewer : std::uint8_t {
   auditor,    // sees exact counts at any time; the log tells of each look
 };
 
-// The counts may not be seen by this viewer now; `until` says when they may.
+// The counts may not be seen by this viewer now; `until` says when they may, or is kNever.
+inline constexpr std::string_view kNever = "never";
 struct Hidden {
   std::string_view until;
 };
@@ -99,8 +102,10 @@ bool needs_tallies(const model::PollEntry& poll, Viewer viewer);
 Published publish(const node::Collected& collected, Viewer viewer);
 // Where no tallies are needed.
 Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
-// As of a version of a poll in steps, by the number that was shown; nothing: it is not kept.
+// As of a version of a poll in steps, by the number that was shown and the name of the state that
+// the poll was in; empty: whichever it was. Nothing: it is not kept, or never was.
 std::optional<Published> publish_version(const std::shared_ptr<const model::PollEntry>& poll,
-                                         std::uint64_t version, Viewer viewer);
+                                         std::uint64_t number, std::string_view state,
+                                         Viewer viewer);
 
 }  // namespace veche::publish

@@ -178,7 +178,7 @@ class View {
                  .phase = phase,
                  .version = fmt::format("{}-{}", publication.shown_version, model::name(phase)),
                  .as_of = publication.shown_at,
-                 .positions = {},
+                 .partition_ballots = {},
                  .is_final = publication.is_final,
                  .shape = model::TallyShape(*poll->definition),
                  .turnout = publication.turnout,

@@ -81,7 +81,9 @@ Admission Api::head(const http::RequestHead& head) {
           http::kNoRoute,
           is_browser(head) ? web::error_page(404, web::reader_of(head, local_.app.has_test_data()))
                            : http::problem(404, "not-found", "There is no such page."));
-    auto response = http::problem(405, "method-not-allowed", "See the Allow header.");
+    auto response = is_browser(head)
+                        ? web::error_page(405, web::reader_of(head, local_.app.has_test_data()))
+                        : http::problem(405, "method-not-allowed", "See the Allow header.");
     response.with(http::Header::allow, found.allow);
     return Admission::refuse(http::kNoRoute, std::move(response));
   }

@@ -102,7 +102,7 @@ void Certificates::freeze(const Asked& asked, const node::Collected& collected,
   const auto document = final_document(collected);
   if (!document)
     return responder.send(
-        http::problem(409, "not-final", "Not every partition has closed the poll: ask again."));
+        http::problem(409, "not-final", "The last ballots are still being counted: ask again."));
   if (document->size() > limits::kCertifiedDocumentBytes) return responder.send(too_large());
   node::CertifyRequest request{asked.poll,
                                asked.version.value_or(collected.poll->version),

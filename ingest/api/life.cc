@@ -28,6 +28,10 @@ std::vector<model::DocumentFault> faults_with_tree(const model::PollDefinition& 
       faults.push_back({fmt::format("/targets/{}/territory", i), "unknown-territory",
                         "the territory tree has no such code"});
   }
+  for (const auto& [code, voters] : poll.expected_voters)
+    if (!tree.find(code))
+      faults.push_back({fmt::format("/expected_voters/{}", code.view()), "unknown-territory",
+                        "the territory tree has no such code"});
   if (!faults.empty() || poll.disclosure == model::Disclosure::exact) return faults;
   const model::PollCells cells(poll, tree, model::places_of_targets(poll, tree));
   if (!model::can_publish(poll, cells.size()))

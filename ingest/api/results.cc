@@ -35,7 +35,7 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
   const auto entry = visible_poll(local_, request.head, poll);
   if (!entry) return responder.send(unknown_poll());
   std::string fault;
-  auto view = read_view(request.head, format, fault);
+  auto view = read_view(request.head, format, *entry->tree, fault);
   if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
   Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
                     std::string(request.head.if_none_match)};
@@ -98,13 +98,14 @@ void Results::answer_all(const node::Collected& collected, const std::vector<Que
 }
 
 std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,
+                                                const model::TerritoryTree& tree,
                                                 std::string& fault) {
   View view;
   view.format = format;
-  if (const auto filter = read_filter(head))
+  if (const auto filter = read_filter(head, tree))
     view.filter = *filter;
   else
-    fault = kFilterRule;
+    fault = filter.error();
   if (const auto exact = head.query("view")) {
     if (*exact != "exact") fault = "view is exact, or left out";
     if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";
@@ -130,12 +131,15 @@ std::optional<Results::View> Results::read_view(const http::RequestHead& head, F
 // ballot, and the log is their history.
 void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll,
                              std::string_view version, const Question& question) {
-  const auto number = model::parse_number<std::uint64_t>(version.substr(0, version.find('-')));
+  const auto dash = version.find('-');
+  const auto number = model::parse_number<std::uint64_t>(version.substr(0, dash));
   if (!number)
     return question.take(http::problem(400, "bad-parameter", "version is one that results told"));
-  std::optional<publish::Published> published;
-  if (!publish::needs_tallies(*poll, question.view.viewer))
-    published = publish::publish_version(poll, *number, question.view.viewer);
+  if (publish::needs_tallies(*poll, question.view.viewer))
+    return question.take(http::problem(
+        404, "version-not-kept", "The poll shows exact counts, of which no version is kept."));
+  const auto published = publish::publish_version(
+      poll, *number, dash == version.npos ? "" : version.substr(dash + 1), question.view.viewer);
   if (!published)
     return question.take(
         http::problem(404, "version-not-kept", "This version of the results is not kept."));
@@ -144,7 +148,10 @@ void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll
 
 http::Response Results::response_of(const publish::Published& published, const View& view) {
   if (const auto* hidden = std::get_if<publish::Hidden>(&published))
-    return http::problem(403, "results-hidden", fmt::format("Not shown until {}.", hidden->until));
+    return http::problem(403, "results-hidden",
+                         hidden->until == publish::kNever
+                             ? "The poll was cancelled: its results are never shown."
+                             : fmt::format("Not shown until {}.", hidden->until));
   const auto& snapshot = std::get<publish::Snapshot>(published);
   http::Response response;
   std::string_view form = "json";

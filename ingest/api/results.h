@@ -54,7 +54,7 @@ class Results {
   void answer_version(const std::shared_ptr<const model::PollEntry>& poll, std::string_view version,
                       const Question& question);
   static std::optional<View> read_view(const http::RequestHead& head, Format format,
-                                       std::string& fault);
+                                       const model::TerritoryTree& tree, std::string& fault);
   static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
   static http::Response response_of(const publish::Published& published, const View& view);
   static void answer(const Question& question, const http::Response& made);

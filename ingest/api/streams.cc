@@ -40,8 +40,12 @@ void Streams::of_poll(const http::Request& request, std::string_view poll,
                       http::Responder responder) {
   const auto entry = find_poll(local_, poll);
   if (!entry) return responder.send(unknown_poll());
-  const auto filter = read_filter(request.head);
-  if (!filter) return responder.send(http::problem(400, "bad-parameter", kFilterRule));
+  const auto filter = read_filter(request.head, *entry->tree);
+  if (!filter) return responder.send(http::problem(400, "bad-parameter", filter.error()));
+  if (request.head.query("view"))
+    return responder.send(
+        http::problem(400, "bad-parameter",
+                      "a stream has no view: exact counts are those of results?view=exact"));
   const auto viewer = viewer_of(local_, *entry, request.head.authorization);
   if (!viewer) return responder.send(refusal(viewer.error()));
   begin({{entry->definition->id, *viewer, *filter}}, Kind::whole, responder);

@@ -4,22 +4,32 @@
 
 namespace veche::api {
 
-std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head) {
+bool has_level(const model::TerritoryTree& tree, std::uint8_t level) {
+  for (model::TerritoryIndex place = 0; place < tree.size(); ++place)
+    if (tree[place].level >= level) return true;
+  return level == 0;
+}
+
+Result<wire::TerritoryFilter, std::string> read_filter(const http::RequestHead& head,
+                                                       const model::TerritoryTree& tree) {
   wire::TerritoryFilter filter;
   if (const auto by = head.query("by")) {
-    if (*by != "territory") return std::nullopt;
+    if (*by != "territory") return std::string("by is territory, or left out");
     filter.by_territory = true;
   }
   if (const auto text = head.query("level")) {
     filter.level = model::parse_number<std::uint8_t>(*text);
-    if (!filter.level) return std::nullopt;
+    if (!filter.level || !has_level(tree, *filter.level))
+      return std::string("level is a number that the levels of the poll's territory tree reach");
   }
   if (const auto text = head.query("parent")) {
     filter.parent = model::TerritoryCode::parse(*text);
-    if (!filter.parent) return std::nullopt;
+    if (!filter.parent || !tree.find(*filter.parent))
+      return std::string("parent is the code of a territory in the poll's tree");
   }
-  const bool narrowed = filter.level || filter.parent;
-  return narrowed && !filter.by_territory ? std::nullopt : std::optional(filter);
+  if ((filter.level || filter.parent) && !filter.by_territory)
+    return std::string("level and parent narrow by=territory, which is missing");
+  return filter;
 }
 
 Result<publish::Viewer, auth::TokenRefusal> viewer_of(Local& local, const model::PollEntry& poll,

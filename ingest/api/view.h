@@ -1,7 +1,8 @@
 // What a reader of results asks to see, and as whom: one reading of the request for all routes.
 #pragma once
 
-#include <optional>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "engine/publish/snapshot.h"
@@ -11,10 +12,12 @@
 
 namespace veche::api {
 
-// The parameters by, level and parent. nullopt: one is not well formed.
-std::optional<wire::TerritoryFilter> read_filter(const http::RequestHead& head);
-inline constexpr std::string_view kFilterRule =
-    "by is territory; level and parent narrow by=territory";
+// The parameters by, level and parent. The error says what is wrong with one of them: also that the
+// poll's tree has no such level or parent, or each invented one would be a view of its own.
+Result<wire::TerritoryFilter, std::string> read_filter(const http::RequestHead& head,
+                                                       const model::TerritoryTree& tree);
+// Whether territories can have the level.
+bool has_level(const model::TerritoryTree& tree, std::uint8_t level);
 
 // Who asks, as far as it matters to what the poll shows: a token is looked at where it does, and
 // must be good then.

@@ -7,6 +7,7 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/view.h"
 #include "ingest/api/visible.h"
 #include "ingest/web/poll_page.h"
 
@@ -95,6 +96,9 @@ void Pages::ask(std::string_view poll, PageView view, http::Responder responder)
   const auto id = model::PollId::parse(poll);
   const auto entry = id ? api::public_poll(local_, *id) : nullptr;
   if (!entry) return responder.send(error_page(404, view.reader));
+  const auto level = view.territories.filter.level;
+  if (level && !api::has_level(*entry->tree, *level))
+    return responder.send(error_page(400, view.reader));
   if (!publish::needs_tallies(*entry, publish::Viewer::anybody))
     return responder.send(page_of_log(entry, view));
   if (gatherer_.is_full()) return responder.send(error_page(503, view.reader));

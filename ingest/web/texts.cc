@@ -103,8 +103,9 @@ constexpr std::array kRows{
         "Участников в каждой: не менее {}.",
         "So that nobody's own choice can be told, results are shown in batches of at least "
         "{} voters."},
-    Row{Text::not_yet_note, "Первая порция ещё не набралась, поэтому результатов пока не видно.",
-        "The first batch is not complete, so there are no results to see yet."},
+    Row{Text::not_yet_note,
+        "Порция показывается, когда набралась следующая: результатов пока не видно.",
+        "A batch is shown when the next one is complete: there are no results to see yet."},
     Row{Text::too_few_note,
         "Участников слишком мало, или все ответили одинаково: любой результат показал бы, как "
         "кто-то проголосовал.",

@@ -227,8 +227,6 @@ class CsvTable {
 }  // namespace
 
 std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter) {
-  json::array positions;
-  for (const auto& position : snapshot.positions) positions.push_back(position.next.value);
   json::object document{{"poll", snapshot.poll->definition->id.str()},
                         {"version", snapshot.version},
                         {"as_of", format_time(snapshot.as_of)},
@@ -236,7 +234,8 @@ std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter
                         {"final", snapshot.is_final},
                         {"turnout", number_or_null(snapshot.turnout)}};
   if (snapshot.not_shown) document["not_shown"] = *snapshot.not_shown;
-  if (!snapshot.positions.empty()) document["positions"] = std::move(positions);
+  if (const auto& ballots = snapshot.partition_ballots; !ballots.empty())
+    document["partition_ballots"] = json::array(ballots.begin(), ballots.end());
   add_counts(snapshot, snapshot.suppressed, snapshot.counts, document);
   if (filter.by_territory) add_territories(snapshot, filter, document);
   return json::serialize(document);

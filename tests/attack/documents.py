@@ -71,7 +71,7 @@ class Reading:
         self._note_header(version, document)
         if "turnout" in document:
             self._note_turnout(version, document["turnout"])
-        for name in ("positions", "not_shown"):
+        for name in ("partition_ballots", "positions", "not_shown"):
             if name in document:
                 self.fault("exact", f"{name} tells how many ballots there are")
         if "questions" in document:

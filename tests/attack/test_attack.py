@@ -153,7 +153,7 @@ class Formats(OnePoll):
         self.assert_fault("formats", self.as_results() + [("csv", as_csv(document))])
 
     def test_what_counts_the_ballots_that_are_not_shown_is_found(self):
-        for more in ({"positions": [7]}, {"not_shown": 3}):
+        for more in ({"partition_ballots": [7]}, {"positions": [7]}, {"not_shown": 3}):
             self.assert_fault("exact", self.changed(lambda document, m=more: document.update(m)))
 
     def test_a_zero_for_what_is_hidden_is_found(self):

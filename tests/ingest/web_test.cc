@@ -139,7 +139,7 @@ class PollPages : public testing::Test {
                   .phase = entry_->phase,
                   .version = "7-0011aabb",
                   .as_of = definition_->opens_at + std::chrono::hours(1),
-                  .positions = {},
+                  .partition_ballots = {},
                   .is_final = false,
                   .shape = model::TallyShape(*definition_),
                   .turnout = std::nullopt,

@@ -733,7 +733,8 @@ class Results(veche.ServerCase):
         self.assertEqual(veche.points_of(document, 1), {"x": 6, "y": 3, "z": 6})
         self.assertRegex(document["as_of"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*Z$")
         self.assertNotIn("territories", document)
-        self.assertEqual(len(document["positions"]), 4)
+        self.assertEqual(sum(document["partition_ballots"]), 6)
+        self.assertEqual(len(document["partition_ballots"]), 4)
 
     def test_territories_add_up(self):
         poll = self.fill()
@@ -768,6 +769,7 @@ class Results(veche.ServerCase):
     def test_wrong_questions(self):
         poll = self.fill()
         for query in ("?by=street", "?by=territory&level=x", "?by=territory&level=-1",
+                      "?by=territory&level=9", "?by=territory&parent=75999999",
                       "?by=territory&parent=no%20code", "?by=territory&by=territory"):
             answer = self.server.get(f"/v1/polls/{poll}/results{query}")
             self.assertIn(answer.status, (400, 422), query)

@@ -93,7 +93,7 @@ class Reader(threading.Thread):
         if self.turn % 5 == 1:
             self.take(connection, "results", f"{base}/results")
             self.take(connection, "results",
-                      f"{base}/results?by=territory&level={self.turn // 5 % 4}")
+                      f"{base}/results?by=territory&level={self.turn // 5 % 2}")
         if self.turn % 5 == 0 and "/v1/polls/{poll}/turnout" in self.paths:
             self.take(connection, "turnout", f"{base}/turnout?step=1h")
         if self.turn % 5 == 0:

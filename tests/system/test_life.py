@@ -138,6 +138,15 @@ class Life(LifeCase):
                 self.assertEqual(self.show(poll).json()["title"],
                                  "Another" if state == "draft" else f"Poll {poll}")
 
+    def test_its_places_are_those_of_the_tree(self):
+        answer = self.server.draft_poll(veche.poll(
+            self.poll_id, targets=["75701000", "75999999"],
+            expected_voters={"75701310": 100, "75999998": 100}))
+        self.assert_refused(answer, 422, "invalid-poll")
+        self.assertEqual([(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]],
+                         [("/targets/1/territory", "unknown-territory"),
+                          ("/expected_voters/75999998", "unknown-territory")])
+
     def test_who_may_do_what(self):
         poll = self.bring_to("draft")
         for action, (role, _) in ACTIONS.items():
@@ -503,6 +512,17 @@ class Certificates(LifeCase):
         shown = self.server.results(poll)
         self.assertEqual((shown["ballots"], shown["state"]), (40, "certified"))
         self.assertEqual(json.loads(self.frozen(poll)[1].body)["ballots"], 40)
+
+    def test_a_cancelled_poll_promises_no_results(self):
+        hidden = ("after_vote", "after_close", "after_certification")
+        for visibility, opens in [(one, False) for one in hidden] + [("after_certification", True)]:
+            self.poll_id += "-x"
+            poll = veche.poll(self.poll_id, visibility=visibility)
+            (self.server.open_poll if opens else self.server.create_poll)(poll)
+            self.assertEqual(self.server.change_poll(poll["id"], "cancel").status, 200)
+            answer = self.server.get(f"/v1/polls/{poll['id']}/results")
+            self.assert_refused(answer, 403, "results-hidden")
+            self.assertIn("never shown", answer.json()["detail"])
 
     def test_in_steps_the_certificate_tells_what_everybody_may_see(self):
         poll = self.closed_poll(ballots=3, disclosure={"mode": "steps", "k": 10})

@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import pathlib
+import re
 import shutil
 import sys
 import time
@@ -83,7 +84,7 @@ class Steps(StepsCase):
         beside = place(results, "75701320")
         self.assertEqual((beside["ballots"], beside["suppressed"]), (None, "not-yet"))
         self.assertIsNone(beside["questions"][0]["options"][0]["votes"])
-        for hint in ("positions", "not_shown"):
+        for hint in ("partition_ballots", "not_shown"):
             self.assertNotIn(hint, results, "it would give the turnout away")
         final = self.close(poll)
         self.assertEqual(veche.votes_of(final), {"a": 3, "b": 3, "c": 3})
@@ -125,12 +126,55 @@ class Steps(StepsCase):
         for version, results in seen.items():
             again = self.server.get(f"/v1/polls/{poll}/results?by=territory&version={version}")
             self.assertEqual(again.json(), results)
-        for unknown, status, code in (("999", 404, "version-not-kept"), ("x", 400, "bad-parameter")):
+            number = version.split("-")[0]
+            self.assert_refused(
+                self.server.get(f"/v1/polls/{poll}/results?version={number}-closed"), 404,
+                "version-not-kept")
+        for unknown, status, code in (("999", 404, "version-not-kept"), ("x", 400, "bad-parameter"),
+                                      (f"{numbers[0]}-zzz", 404, "version-not-kept")):
             self.assert_refused(self.server.get(f"/v1/polls/{poll}/results?version={unknown}"),
                                 status, code)
         last = self.server.get(f"/v1/polls/{poll}/results")
         self.assertEqual(self.server.get(f"/v1/polls/{poll}/results",
                                          If_None_Match=last.headers["etag"]).status, 304)
+
+    def test_a_version_is_that_of_its_state(self):
+        poll = self.open_steps()
+        self.cast(poll, "aab")
+        self.published(poll)
+        self.cast(poll, "bab")
+        shown = self.until(poll, lambda results: results["ballots"])
+        self.assertEqual(self.server.change_poll(poll, "close").status, 200)
+        seen = {shown["version"]: shown}
+        while not self.server.results(poll)["final"]:
+            between = self.server.results(poll)
+            seen[between["version"]] = between
+        for action, state in ((None, "closed"), ("certify", "certified")):
+            if action:
+                self.assertEqual(self.server.change_poll(poll, action).status, 200)
+            last = self.server.results(poll)
+            self.assertEqual((last["state"], last["final"]), (state, True))
+            seen[last["version"]] = last
+        for version, results in seen.items():
+            again = self.server.get(f"/v1/polls/{poll}/results?by=territory&version={version}")
+            self.assertEqual(again.json(), results)
+
+    def test_ballots_of_other_polls_leave_no_trace(self):
+        public = self.server.open_poll(veche.poll("public"))["id"]
+        self.cast(public, "ab")
+        forms = ("/results?by=territory", "/results.csv", "/turnout", "")
+
+        def look():
+            bodies = [self.server.get(f"/v1/polls/{public}{form}").body for form in forms]
+            return [re.sub(rb"\d{4}-\d\d-\d\dT[0-9:.]+Z", b"", body) for body in bodies]
+        before = look()
+        for more in ({"visibility": "after_close"}, {"disclosure": STEPS,
+                                                     "expected_voters": EXPECTED}):
+            self.poll_id += "-x"
+            other = self.server.open_poll(veche.poll(self.poll_id, **more))["id"]
+            for _ in range(5):
+                self.cast(other, "abc")
+                self.assertEqual(look(), before)
 
     def test_a_poll_too_wide_to_be_published_is_refused(self):
         wide = [veche.question(name=f"q{i}") | {"options": [

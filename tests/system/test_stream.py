@@ -194,17 +194,28 @@ class Streams(StreamCase):
                 ("/v1/stream?polls=", 400, "bad-parameter"),
                 ("/v1/stream?polls=" + ",".join(f"p{n}" for n in range(33)), 400,
                  "bad-parameter"),
-                (f"/v1/polls/{poll}/stream?level=2", 400, "bad-parameter")):
+                (f"/v1/polls/{poll}/stream?level=2", 400, "bad-parameter"),
+                (f"/v1/polls/{poll}/stream?by=territory&level=9", 400, "bad-parameter"),
+                (f"/v1/polls/{poll}/stream?by=territory&parent=75999999", 400, "bad-parameter"),
+                (f"/v1/polls/{poll}/stream?view=exact", 400, "bad-parameter")):
             self.assert_refused(self.server.get(target), status, code)
 
     def test_views_above_the_limit_are_refused_until_there_is_room(self):
+        places = [f"{2_000_000 + i:08}" for i in range(4_200)] + ["01000000", "75000000"]
+        rows = [f"{code},Place,rural_settlement,0," for code in places]
+        tree = "\n".join(["oktmo8,name,kind,level,parent_oktmo8", *rows]) + "\n"
+        answer = self.server.request("PUT", "/v1/territories", tree.encode(),
+                                     {"Content-Type": "text/csv"}, self.server.staff("operator"))
+        self.assertIn(answer.status, (200, 201), answer.body)
+        self.addCleanup(self.server.request, "PUT", "/v1/territories", veche.TERRITORIES.encode(),
+                        {"Content-Type": "text/csv"}, self.server.staff("operator"))
         poll = self.open()
         sockets = []
         self.addCleanup(lambda: [each.close() for each in sockets])
 
         def status_of(view):
             sockets.append(socket.create_connection(("127.0.0.1", self.server.port), 15))
-            sockets[-1].sendall(f"GET /v1/polls/{poll}/stream?by=territory&parent={view} HTTP/1.1"
+            sockets[-1].sendall(f"GET /v1/polls/{poll}/stream?by=territory&parent={places[view]} HTTP/1.1"
                                 "\r\nHost: veche\r\n\r\n".encode())
             return int(sockets[-1].recv(65536).split()[1])
 
@@ -213,13 +224,13 @@ class Streams(StreamCase):
             fit += 1
         self.assertLessEqual(fit, 4096)
         self.assertGreater(fit, 4000, "other tests have but a few")
-        refused = self.server.get(f"/v1/polls/{poll}/stream?by=territory&parent=another")
+        refused = self.server.get(f"/v1/polls/{poll}/stream?by=territory&parent={places[-1]}")
         self.assert_refused(refused, 503, "overloaded")
         self.assertEqual(status_of(0), 200, "a view that is there already takes no room")
         for each in sockets[:20]:
             each.close()
         deadline = time.monotonic() + 5
-        while status_of("another") != 200:
+        while status_of(-1) != 200:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
 

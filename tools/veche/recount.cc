@@ -92,7 +92,7 @@ Result<RecountReport> recount_stopped(const Options& options) {
 
 // Some ballots of a poll in steps are held back until its end, and it does not tell which.
 bool is_held_back(const json::value& results) {
-  return !results.at("final").as_bool() && !results.as_object().contains("positions");
+  return !results.at("final").as_bool() && !results.as_object().contains("partition_ballots");
 }
 
 // nullopt: the poll's results are not shown now, or not all of them.

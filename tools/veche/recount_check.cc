@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <functional>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "engine/apply/partition.h"
 #include "tools/veche/shown.h"
@@ -22,16 +25,19 @@ class Reading {
   Reading(const storage::LogReader& log, PartitionId id, Progress& progress)
       : log_(log), id_(id), progress_(progress), recount_(id, log.partitions()) {}
 
-  Result<void> read_to(Offset to) {
+  // `on_counted` hears of each ballot that is counted, and of the poll as it is then.
+  using OnCounted = std::function<void(const PollRecount& poll)>;
+  Result<void> read_to(Offset to, const OnCounted& on_counted = {}) {
     return log_.for_each(
         id_, recount_.position().next, to,
-        [this](Offset offset, std::string_view record) -> Result<void> {
+        [this, &on_counted](Offset offset, std::string_view record) -> Result<void> {
           if ((offset.value & kProgressMask) == 0 && progress_.is_due())
             progress_.show(fmt::format("partition {} of {}, {} records", id_.value + 1,
                                        log_.partitions(), offset.value));
           if (auto taken = recount_.take(record); !taken)
             return Fault{fmt::format("partition {}, offset {}: {}", id_.value, offset.value,
                                      taken.error().message)};
+          if (on_counted && recount_.last_counted()) on_counted(*recount_.last_counted());
           return {};
         });
   }
@@ -153,36 +159,55 @@ void note_partition(PartitionId id, const PartitionRecount& recount, RecountRepo
       0);
 }
 
-Result<Offset> position_in(const LiveResults& live, const storage::LogReader& log,
-                           std::uint16_t partition) {
-  const auto partitions = log.partitions();
-  const auto* told = live.results.as_object().if_contains("positions");
+// How many ballots of each poll the server had counted in the partition; nothing: all that there
+// are.
+using Told = std::map<model::PollId, std::optional<std::uint64_t>>;
+
+Result<std::optional<std::uint64_t>> told_of(const LiveResults& live, std::uint16_t partition,
+                                             std::uint16_t partitions) {
   // Final results cover all there is; others of a poll in steps hold back what the log has.
-  if (!told && live.results.at("final").as_bool()) return log.end({partition});
+  if (live.results.at("final").as_bool()) return std::optional<std::uint64_t>();
+  const auto* told = live.results.as_object().if_contains("partition_ballots");
   if (!told)
     return Fault{fmt::format("{} discloses in steps: recount it when its results are final",
                              live.poll.view())};
-  const auto& positions = told->as_array();
-  if (positions.size() != partitions)
+  const auto& ballots = told->as_array();
+  if (ballots.size() != partitions)
     return Fault{
         fmt::format("the server counts {} partitions, the log has {}: is it the folder of "
                     "this server?",
-                    positions.size(), partitions)};
-  return Offset{positions[partition].to_number<std::uint64_t>()};
+                    ballots.size(), partitions)};
+  return std::optional(ballots[partition].to_number<std::uint64_t>());
 }
 
-// Where the partition must be looked at for which poll, in the order of the log.
-Result<std::vector<std::pair<Offset, model::PollId>>> stops_in(const std::vector<LiveResults>& live,
-                                                               const storage::LogReader& log,
-                                                               std::uint16_t partition) {
-  std::vector<std::pair<Offset, model::PollId>> stops;
+Result<Told> all_told(const std::vector<LiveResults>& live, std::uint16_t partition,
+                      std::uint16_t partitions) {
+  Told all;
   for (const auto& results : live) {
-    const auto position = position_in(results, log, partition);
-    if (!position) return position.error();
-    stops.emplace_back(*position, results.poll);
+    const auto told = told_of(results, partition, partitions);
+    if (!told) return told.error();
+    all.emplace(results.poll, *told);
   }
-  std::sort(stops.begin(), stops.end());
-  return stops;
+  return all;
+}
+
+// What the server had counted of each poll in the partition is a beginning of it.
+Result<void> recount_beginnings(Reading& reading, Offset end, Told told, RecountReport& report) {
+  const auto note = [&](const PollRecount& poll) {
+    const auto found = told.find(poll.definition->id);
+    if (found == told.end() || found->second != poll.counted) return;
+    report.polls[found->first].recount.add(poll);
+    told.erase(found);
+  };
+  if (auto read = reading.read_to(end, note); !read) return read.error();
+  for (const auto& [id, ballots] : told) {
+    const auto* poll = reading.recount().find(id);
+    if (!poll || !poll->definition) continue;
+    PollRecount none;
+    none.definition = poll->definition;
+    report.polls[id].recount.add(ballots == 0u ? none : *poll);
+  }
+  return {};
 }
 
 }  // namespace
@@ -250,16 +275,14 @@ Result<RecountReport> recount_results(const storage::LogReader& log,
   RecountReport report;
   Progress progress;
   for (std::uint16_t p = 0; p < log.partitions(); ++p) {
-    const auto stops = stops_in(live, log, p);
-    if (!stops) return stops.error();
+    auto told = all_told(live, p, log.partitions());
+    if (!told) return told.error();
+    const auto end = log.end({p});
+    if (!end) return end.error();
     Reading reading(log, {p}, progress);
-    for (const auto& [position, poll] : *stops) {
-      if (auto read = reading.read_to(position); !read) return read.error();
-      if (const auto* recount = reading.recount().find(poll))
-        report.polls[poll].recount.add(*recount);
-    }
-    const auto read = reading.recount().position().next;
-    report.partitions.push_back({.compared_at = read, .log_end = read});
+    auto read = recount_beginnings(reading, *end, *std::move(told), report);
+    if (!read) return read.error();
+    report.partitions.push_back({.compared_at = *end, .log_end = *end});
     note_partition({p}, reading.recount(), report);
   }
   for (const auto& [poll, results] : live) {

@@ -22,7 +22,7 @@ struct PollReport {
 };
 
 struct PartitionReport {
-  model::Offset compared_at;  // the index's position, or the last one of the server's results
+  model::Offset compared_at;  // the index's position, or the log's end
   model::Offset log_end;
   std::uint64_t tails_compared = 0;  // position and hash as nodes told them in the log
   std::uint64_t tails_different = 0;
@@ -52,8 +52,8 @@ struct LiveResults {
   boost::json::value results;
 };
 
-// Reads the log as far as each poll's results cover it, and compares all their numbers. The reader
-// must have been opened after the results were asked for.
+// Counts as many ballots of each poll in each partition as its results cover, and compares all
+// their numbers. The reader must have been opened after the results were asked for.
 Result<RecountReport> recount_results(const storage::LogReader& log,
                                       const std::vector<LiveResults>& live);
 

@@ -88,6 +88,7 @@ void PollRecount::add(const PollRecount& other) {
 
 Result<void> PartitionRecount::take(std::string_view bytes) {
   bool good = false;
+  last_counted_ = nullptr;
   if (is_ours(bytes, record_)) switch (record_.kind_case()) {
       case v1::Record::kBallot:
         good = take_ballot(record_.ballot());
@@ -188,6 +189,7 @@ bool PartitionRecount::take_ballot(const v1::Ballot& ballot) {
   }
   voters.insert(*voter);
   ++recount.counted;
+  last_counted_ = &recount;
   auto& counts = recount.territories.try_emplace(*territory, Counts()).first->second;
   if (counts.ballots == 0) counts = Counts(*recount.definition);
   count(*recount.definition, ballot.answers(), counts);

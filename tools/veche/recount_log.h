@@ -55,6 +55,8 @@ class PartitionRecount {
   std::uint64_t duplicates() const { return duplicates_; }  // ballots of voters counted already
   std::uint64_t misplaced() const { return misplaced_; }    // ballots that belong elsewhere
 
+  // The poll that the last record was counted in; null: it was not counted.
+  const PollRecount* last_counted() const { return last_counted_; }
   // Null: the partition holds nothing of that poll.
   const PollRecount* find(const model::PollId& poll) const;
   // In the order of their OPEN.
@@ -86,6 +88,7 @@ class PartitionRecount {
   boost::unordered_flat_map<model::PollId, std::unique_ptr<PollRecount>> polls_;
   boost::unordered_flat_map<const PollRecount*, Voters> voters_;
   std::vector<const PollRecount*> opened_;
+  const PollRecount* last_counted_ = nullptr;
   v1::Record record_;  // reused, so that parsing does not allocate
 };
 

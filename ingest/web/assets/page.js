@@ -320,7 +320,7 @@
     // Exact counts are as of the moment of asking, while the server follows its log. One that is cut
     // off from it still answers.
     isStale(data) {
-      return Boolean(data.positions) && data.as_of === this.known?.as_of &&
+      return Boolean(data.partition_ballots) && data.as_of === this.known?.as_of &&
         performance.now() - this.known.at > STALE_MS;
     }
 
