@@ -66,6 +66,8 @@ class Reader(threading.Thread):
         self.documents, self.failure = documents, None
         self.stopping = threading.Event()
         self.turn = 0
+        tree = server.get("/v1/territories").json()["territories"]
+        self.levels = 1 + max(place["level"] for place in tree)
 
     def run(self):
         try:
@@ -93,7 +95,7 @@ class Reader(threading.Thread):
         if self.turn % 5 == 1:
             self.take(connection, "results", f"{base}/results")
             self.take(connection, "results",
-                      f"{base}/results?by=territory&level={self.turn // 5 % 2}")
+                      f"{base}/results?by=territory&level={self.turn // 5 % self.levels}")
         if self.turn % 5 == 0 and "/v1/polls/{poll}/turnout" in self.paths:
             self.take(connection, "turnout", f"{base}/turnout?step=1h")
         if self.turn % 5 == 0:
