@@ -230,6 +230,8 @@ class Demo(unittest.TestCase):
         self.assertIn("counts equal", done.stdout)
         self.assertRegex(done.stdout,
                          r"^Open this in a browser: http://127\.0\.0\.1:\d+/ \(live results\)\n")
+        program = re.search(r"^In another terminal: (\S+) watch bus-routes", done.stdout, re.M)[1]
+        self.assertTrue(os.path.samefile(program, veche.BINARY))
         left = set(pathlib.Path(tempfile.gettempdir()).glob("veche-demo*")) - before
         self.assertEqual(left, set(), "the demo leaves nothing behind")
 

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 
 #include "engine/model/limits.h"
@@ -67,12 +70,20 @@ class Demo {
     return {};
   }
 
+  // As it can be called from the folder that this was called from: it need not be in the PATH.
+  static std::string own_program() {
+    std::error_code error;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+    const auto near = std::filesystem::proximate(program, error);
+    return error ? "veche" : near.string();
+  }
+
   // Voters come until the time is over or Ctrl-C.
   Result<void> run() {
     fmt::print(out_,
                "Open this in a browser: {0}/ (live results)\n"
-               "In a terminal: veche results bus-routes --by-territory --level 1 --server {0}\n",
-               client_.url());
+               "In another terminal: {1} watch bus-routes --server {0}\n",
+               client_.url(), own_program());
     std::fflush(out_);
     DemoScreen screen(out_);
     const auto begin = Clock::now();
