@@ -149,13 +149,53 @@ TEST(Time, ReadsWhatRfc3339AllowsAndNothingElse) {
     EXPECT_FALSE(parse_time(bad)) << bad;
 }
 
-TEST(Language, IsTheFirstOneThatIsKnownAndWanted) {
-  EXPECT_EQ(language(""), Language::en);
-  EXPECT_EQ(language("ru"), Language::ru);
-  EXPECT_EQ(language("ru-RU,en;q=0.5"), Language::ru);
-  EXPECT_EQ(language("de, ru;q=0.8"), Language::ru);
-  EXPECT_EQ(language("ru;q=0, en"), Language::en);
-  EXPECT_EQ(language("rum"), Language::en);
+TEST(Language, IsTheOneOfTheHighestWeight) {
+  const struct {
+    std::string_view header;
+    Language language;
+  } rows[] = {
+      {"", Language::en},
+      {"ru", Language::ru},
+      {"ru-RU,en;q=0.5", Language::ru},
+      {"EN-gb, ru", Language::en},
+      {"Ru", Language::ru},
+      {"de, ru;q=0.8", Language::ru},
+      {"rum", Language::en},
+      {"de", Language::en},
+      {"ru;q=0.1, en", Language::en},
+      {"en;q=0.1, ru", Language::ru},
+      {"en;q=0.8, ru;q=0.9", Language::ru},
+      {"en;q=0.899,ru;q=0.9", Language::ru},
+      {"ru;q=0.5, en;q=0.50", Language::ru},
+      {"en;q=0.5, ru;q=0.5", Language::en},
+      {"ru ; Q=0.1 , en\t;\tq=0.2", Language::en},
+      {"ru;q=0.1, en;q=0.5, ru-RU", Language::ru},
+      {"ru;q=0, en", Language::en},
+      {"ru;q=0.000", Language::en},
+      {"en;q=0, ru;q=0.001", Language::ru},
+      {"en;q=0, *", Language::ru},
+      {"en;q=0", Language::ru},
+      {"*;q=0.5, ru;q=0.1", Language::en},
+      {"*;q=0.1, ru;q=0.5", Language::ru},
+      {"*, en;q=0.5", Language::ru},
+      {"ru, *", Language::ru},
+      {"*", Language::en},
+      {"*, ru", Language::en},
+      {"*;q=0", Language::en},
+      {"ru;q=0, en;q=0", Language::en},
+      {"*;q=0, ru;q=0.1", Language::ru},
+      {"ru;q=, en;q=0.9", Language::ru},
+      {"ru;q=high, en;q=0.9", Language::ru},
+      {"ru;q=-1, en;q=0.9", Language::ru},
+      {"ru;q=7, en", Language::ru},
+      {"ru;q=1.001, en;q=0.9", Language::ru},
+      {"ru;q=0.00019, en;q=0.0002", Language::en},
+      {"ru;q=0.5x, en;q=0.9", Language::ru},
+      {"ru;q=99999999999999999999, en", Language::ru},
+      {"ru;level=1;q=0.1, en;q=0.5", Language::en},
+      {",, ;q=1, ;, -, ru", Language::ru},
+  };
+  for (const auto& row : rows) EXPECT_EQ(language(row.header), row.language) << row.header;
 }
 
 // --- Content codings ---------------------------------------------------------------------------
