@@ -10,6 +10,7 @@
 #include "ingest/wire/content_coding.h"
 #include "ingest/wire/outcome.h"
 #include "ingest/wire/poll_json.h"
+#include "ingest/wire/results.h"
 #include "ingest/wire/time.h"
 
 namespace veche::wire {
@@ -196,6 +197,53 @@ TEST(Language, IsTheOneOfTheHighestWeight) {
       {",, ;q=1, ;, -, ru", Language::ru},
   };
   for (const auto& row : rows) EXPECT_EQ(language(row.header), row.language) << row.header;
+}
+
+// --- Results as CSV ----------------------------------------------------------------------------
+
+// The row of the only option of a poll in which one ballot was cast.
+std::string csv_row(std::string_view poll, const std::string& question, const std::string& option,
+                    bool for_excel) {
+  auto definition = std::make_shared<model::PollDefinition>();
+  definition->id = *model::PollId::parse(poll);
+  definition->questions = {{.id = question,
+                            .title = {"Что?", ""},
+                            .kind = model::QuestionKind::single,
+                            .min = 1,
+                            .max = 1,
+                            .points = {},
+                            .options = {{option, {"Да", ""}}}}};
+  auto entry = std::make_shared<model::PollEntry>();
+  entry->definition = definition;
+  const publish::Snapshot snapshot{.poll = entry,
+                                   .phase = model::PollPhase::open,
+                                   .version = "1-0011aabb",
+                                   .as_of = *parse_time("2026-09-01T00:00:00Z"),
+                                   .positions = {},
+                                   .is_final = false,
+                                   .shape = model::TallyShape(*definition),
+                                   .turnout = 1,
+                                   .suppressed = publish::Suppressed::no,
+                                   .counts = {1, 1},
+                                   .territories = {},
+                                   .groups = {},
+                                   .not_shown = std::nullopt,
+                                   .turnout_series = {}};
+  const auto csv = results_csv(snapshot, {}, {.titles = Language::ru, .for_excel = for_excel});
+  const auto begin = csv.find("\r\n") + 2;
+  return csv.substr(begin, csv.find(for_excel ? ";Да;" : ",Да,") - begin);
+}
+
+TEST(ResultsCsv, GivesIdsAsTheyAre) {
+  EXPECT_EQ(csv_row("007", "1-2", "1E5", false), "007,1-2,1E5");
+  EXPECT_EQ(csv_row("p", "a,b", "the \"a\"", false), "p,\"a,b\",\"the \"\"a\"\"\"");
+}
+
+// A number, a date and a formula to a spreadsheet, which shows something else than the id then.
+TEST(ResultsCsv, KeepsIdsTextsInASpreadsheet) {
+  EXPECT_EQ(csv_row("007", "1-2", "1E5", true), R"("=""007""";"=""1-2""";"=""1E5""")");
+  EXPECT_EQ(csv_row("2026-11-26", "=1+1", "-", true), R"("=""2026-11-26""";"=""=1+1""";"=""-""")");
+  EXPECT_EQ(csv_row("p", "a;b", R"("&A1&")", true), R"("=""p""";"=""a;b""";"=""""""&A1&""""""")");
 }
 
 // --- Content codings ---------------------------------------------------------------------------
