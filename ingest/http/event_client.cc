@@ -67,9 +67,7 @@ class Follower {
     if (error_ == boost::beast::http::error::need_more) error_ = {};
     if (!parser_.is_header_done() || answer_.status != kOk) return;
     const std::string body = std::exchange(answer_.body, {});
-    events_.feed(body, [this](const ServerEvent& event) {
-      if (!is_over_()) on_event_(event);
-    });
+    events_.feed(body, on_event_);
   }
 
   void close() {

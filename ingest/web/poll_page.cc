@@ -356,7 +356,8 @@ class PageWriter {
 
   http::Response finish(const std::string& of) {
     html_.add("</main>\n"_html);
-    const bool test = reader_.test_data || definition_.id.view().starts_with("demo");
+    const auto id = definition_.id.view();
+    const bool test = reader_.test_data || id == "demo" || id.starts_with("demo-");
     return respond(200, reader_,
                    {.title = fmt::format("{} — {}", of, state_text(poll_.phase, language_)),
                     .main = std::move(html_),

@@ -55,28 +55,78 @@ constexpr std::array kRows{
         "Сервер догоняет журнал: повторите позже."},
 };
 
-// The weight of a language range's parameters is zero: "not this one".
-bool refused(std::string_view parameters) {
-  const auto q = parameters.find("q=0");
-  return q != std::string_view::npos &&
-         parameters.find_first_of("123456789", q + 3) == std::string_view::npos;
+// Takes what is before the next separator off the text; without the blanks around it.
+std::string_view take_part(std::string_view& text, char separator) {
+  constexpr std::string_view kBlanks = " \t";
+  auto part = text.substr(0, text.find(separator));
+  text.remove_prefix(std::min(part.size() + 1, text.size()));
+  part.remove_prefix(std::min(part.find_first_not_of(kBlanks), part.size()));
+  return part.substr(0, part.find_last_not_of(kBlanks) + 1);
 }
+
+constexpr int kFullWeight = 1'000;
+
+// "0.25" as 250. What is no weight counts as the full one, as if it had been left out.
+int weight_of(std::string_view text) {
+  if (text.empty() || text[0] < '0' || text[0] > '1') return kFullWeight;
+  int weight = (text[0] - '0') * kFullWeight;
+  text.remove_prefix(1);
+  if (!text.empty() && text[0] != '.') return kFullWeight;
+  int scale = kFullWeight;
+  for (const char c : text.substr(std::min<std::size_t>(1, text.size()))) {
+    if (c < '0' || c > '9') return kFullWeight;
+    weight += (c - '0') * (scale /= 10);
+  }
+  return std::min(weight, kFullWeight);
+}
+
+int weight_in(std::string_view parameters) {
+  while (!parameters.empty()) {
+    const auto parameter = take_part(parameters, ';');
+    if (parameter.starts_with("q=") || parameter.starts_with("Q="))
+      return weight_of(parameter.substr(2));
+  }
+  return kFullWeight;
+}
+
+bool is_tag(std::string_view text, std::string_view lower_case) {
+  return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
+                    [](char c, char lower) { return (c | 0x20) == lower; });
+}
+
+// What a header says of a language.
+struct Wish {
+  static constexpr int kRefused = -1;  // below 0, which is that of a language nobody names
+
+  int weight = 0;
+  std::size_t place = 0;
+  bool is_named = false;
+
+  // A language that is named twice, as with two regions, has the higher weight.
+  void name(int given, std::size_t at) {
+    const int wanted = given == 0 ? kRefused : given;
+    if (!is_named || wanted > weight) *this = {wanted, at, true};
+  }
+};
 
 }  // namespace
 
 Language language(std::string_view accept_language) {
-  while (!accept_language.empty()) {
-    const auto comma = accept_language.find(',');
-    auto range = accept_language.substr(0, comma);
-    accept_language.remove_prefix(comma == std::string_view::npos ? range.size() : comma + 1);
-    range.remove_prefix(std::min(range.find_first_not_of(" \t"), range.size()));
-    const auto end = range.find_first_of("-; ");
-    const auto primary = range.substr(0, end);
-    if (end != std::string_view::npos && refused(range.substr(end))) continue;
-    if (primary == "ru" || primary == "RU") return Language::ru;
-    if (primary == "en" || primary == "EN") return Language::en;
+  Wish en, ru, others;
+  for (std::size_t place = 0; !accept_language.empty(); ++place) {
+    auto parameters = take_part(accept_language, ',');
+    auto range = take_part(parameters, ';');
+    const auto primary = take_part(range, '-');
+    if (primary.empty()) continue;
+    const int weight = weight_in(parameters);
+    if (is_tag(primary, "en")) en.name(weight, place);
+    if (is_tag(primary, "ru")) ru.name(weight, place);
+    if (primary == "*") others.name(weight, place);
   }
-  return Language::en;
+  if (!en.is_named) en = others;
+  if (!ru.is_named) ru = others;
+  if (ru.weight != en.weight) return ru.weight > en.weight ? Language::ru : Language::en;
+  return ru.weight > 0 && ru.place < en.place ? Language::ru : Language::en;
 }
 
 OutcomeText describe(Outcome outcome, Language language) {

@@ -10,7 +10,8 @@ namespace veche::wire {
 
 enum class Language : std::uint8_t { en, ru };
 
-// The first of en and ru that an Accept-Language header names with a weight above 0; else en.
+// Which of en and ru an Accept-Language header gives the highest weight, the first of equals; en
+// where it says nothing of either. One of weight 0 is taken only if the other is refused as well.
 Language language(std::string_view accept_language);
 
 struct OutcomeText {

@@ -137,9 +137,9 @@ class CsvTable {
     places_.push_back({columns("", "(all)", ""), snapshot_.suppressed, snapshot_.counts});
     for (const auto& territory : snapshot_.territories)
       if (wanted(territory, filter))
-        places_.push_back({columns(fmt::format("{}", territory.level), code(territory.code.view()),
-                                   territory.name),
-                           territory.suppressed, territory.counts});
+        places_.push_back(
+            {columns(fmt::format("{}", territory.level), id(territory.code.view()), territory.name),
+             territory.suppressed, territory.counts});
     if (!filter.by_territory) return;
     for (std::size_t g = 0; g < snapshot_.groups.size(); ++g) {
       const auto& group = snapshot_.groups[g];
@@ -164,9 +164,13 @@ class CsvTable {
     return fmt::format("{0}{1}{0}{2}{0}{3}", separator_, level, territory, text(name));
   }
 
-  // A spreadsheet takes a code for a number, and drops its zeros, unless a formula says otherwise.
-  std::string code(std::string_view code) const {
-    return style_.for_excel ? fmt::format(R"("=""{}""")", code) : std::string(code);
+  // A spreadsheet takes an id or a code for a number or a date, and shows something else than it,
+  // unless a formula says that it is a text.
+  std::string id(std::string_view id) const {
+    if (!style_.for_excel) return model::csv_field(id, separator_);
+    std::string formula = "=\"";
+    for (const char c : id) formula.append(c == '"' ? 2 : 1, c);
+    return model::csv_field(formula + '"', separator_);
   }
 
   // A spreadsheet runs a text that begins so as a formula.
@@ -180,13 +184,9 @@ class CsvTable {
   std::string head_of(const model::Question& question, std::size_t o) const {
     const auto& option = question.options[o];
     const bool english = style_.titles == Language::en && !option.title.en.empty();
-    std::string head(snapshot_.poll->definition->id.view());
-    for (const auto& column :
-         {question.id, option.id, english ? option.title.en : option.title.ru}) {
-      head += separator_;
-      head += text(column);
-    }
-    return head;
+    return fmt::format("{1}{0}{2}{0}{3}{0}{4}", separator_,
+                       id(snapshot_.poll->definition->id.view()), id(question.id), id(option.id),
+                       text(english ? option.title.en : option.title.ru));
   }
 
   void write_row(const std::string& head, const CsvPlace& place, std::size_t q, std::size_t o) {

@@ -25,7 +25,7 @@ std::string turnout_json(const publish::Snapshot& snapshot, std::uint32_t step_h
 
 struct CsvStyle {
   Language titles = Language::ru;
-  bool for_excel = false;  // a byte order mark, ';', codes and texts that it takes for nothing else
+  bool for_excel = false;  // a byte order mark, ';', ids and texts that it takes for nothing else
   friend auto operator<=>(const CsvStyle&, const CsvStyle&) = default;
 };
 

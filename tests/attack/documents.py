@@ -90,13 +90,14 @@ class Reading:
             self._note(self.sizes, version, frozenset([code]), territory["not_below"])
 
     def _read_csv(self, text):
-        """Also as a spreadsheet wants it: a byte order mark, semicolons, codes as formulas."""
+        """Also as a spreadsheet wants it: a byte order mark, semicolons, ids as formulas."""
         text = text.removeprefix("\ufeff")
         separator = ";" if text.partition("\n")[0].count(";") else ","
         rows = collections.defaultdict(list)
         for row in csv.DictReader(io.StringIO(text), delimiter=separator):
-            code = row["territory"].removeprefix('="').removesuffix('"')
-            rows[code, row["territory_name"]].append(row)
+            for column in ("question_id", "option_id", "territory"):
+                row[column] = row[column].removeprefix('="').removesuffix('"')
+            rows[row["territory"], row["territory_name"]].append(row)
         for (code, name), options in rows.items():
             version = self._version(options[0])
             self._note_counts(version, self._cells_of_csv(code, name, version),

@@ -286,18 +286,22 @@ def as_csv(document, for_excel=False):
             for names, counts in csv_places(document, for_excel):
                 shown = counts["questions"][at]["options"][place]
                 share = shown["votes"] / counts["ballots"] if counts["ballots"] else None
-                writer.writerow([document["poll"], question["id"], option["id"], "", *names,
+                ids = (as_id(of["id"], for_excel) for of in (question, option))
+                writer.writerow([as_id(document["poll"], for_excel), *ids, "", *names,
                                  shown["votes"], shown.get("points"), counts["ballots"], share,
                                  counts["suppressed"], document["state"], document["version"],
                                  document["as_of"]])
     return out.getvalue()
 
 
+def as_id(name, for_excel):
+    return f'="{name}"' if for_excel else name
+
+
 def csv_places(document, for_excel):
     yield ("", "(all)", ""), document
     for place in document["territories"]:
-        code = f'="{place["code"]}"' if for_excel else place["code"]
-        yield (place["level"], code, place["name"]), place
+        yield (place["level"], as_id(place["code"], for_excel), place["name"]), place
     for number, group in enumerate(document["groups"], 1):
         members = group["leaves"] + [code + "*" for code in group["not_below"]]
         yield ("", f"(group {number})", " ".join(members)), group

@@ -474,8 +474,14 @@ TEST_F(PollPages, TheCertifiedResultIsSortedAndProven) {
 
 TEST_F(PollPages, TestDataIsMarked) {
   EXPECT_THAT(page(snapshot({4, 1, 3}, {4, 1, 3})), Not(HasSubstr("Test data")));
-  definition_->id = *model::PollId::parse("demo-bridge");
-  EXPECT_THAT(page(snapshot({4, 1, 3}, {4, 1, 3})), HasSubstr("Test data"));
+  for (const auto* id : {"demo", "demo-bridge"}) {
+    definition_->id = *model::PollId::parse(id);
+    EXPECT_THAT(page(snapshot({4, 1, 3}, {4, 1, 3})), HasSubstr("Test data")) << id;
+  }
+  for (const auto* id : {"democracy-day", "demolition", "dem", "a-demo-bridge"}) {
+    definition_->id = *model::PollId::parse(id);
+    EXPECT_THAT(page(snapshot({4, 1, 3}, {4, 1, 3})), Not(HasSubstr("Test data"))) << id;
+  }
 }
 
 TEST_F(PollPages, TurnoutIsDrawnAndToldInATable) {

@@ -10,6 +10,7 @@
 #include "ingest/wire/content_coding.h"
 #include "ingest/wire/outcome.h"
 #include "ingest/wire/poll_json.h"
+#include "ingest/wire/results.h"
 #include "ingest/wire/time.h"
 
 namespace veche::wire {
@@ -149,13 +150,100 @@ TEST(Time, ReadsWhatRfc3339AllowsAndNothingElse) {
     EXPECT_FALSE(parse_time(bad)) << bad;
 }
 
-TEST(Language, IsTheFirstOneThatIsKnownAndWanted) {
-  EXPECT_EQ(language(""), Language::en);
-  EXPECT_EQ(language("ru"), Language::ru);
-  EXPECT_EQ(language("ru-RU,en;q=0.5"), Language::ru);
-  EXPECT_EQ(language("de, ru;q=0.8"), Language::ru);
-  EXPECT_EQ(language("ru;q=0, en"), Language::en);
-  EXPECT_EQ(language("rum"), Language::en);
+TEST(Language, IsTheOneOfTheHighestWeight) {
+  const struct {
+    std::string_view header;
+    Language language;
+  } rows[] = {
+      {"", Language::en},
+      {"ru", Language::ru},
+      {"ru-RU,en;q=0.5", Language::ru},
+      {"EN-gb, ru", Language::en},
+      {"Ru", Language::ru},
+      {"de, ru;q=0.8", Language::ru},
+      {"rum", Language::en},
+      {"de", Language::en},
+      {"ru;q=0.1, en", Language::en},
+      {"en;q=0.1, ru", Language::ru},
+      {"en;q=0.8, ru;q=0.9", Language::ru},
+      {"en;q=0.899,ru;q=0.9", Language::ru},
+      {"ru;q=0.5, en;q=0.50", Language::ru},
+      {"en;q=0.5, ru;q=0.5", Language::en},
+      {"ru ; Q=0.1 , en\t;\tq=0.2", Language::en},
+      {"ru;q=0.1, en;q=0.5, ru-RU", Language::ru},
+      {"ru;q=0, en", Language::en},
+      {"ru;q=0.000", Language::en},
+      {"en;q=0, ru;q=0.001", Language::ru},
+      {"en;q=0, *", Language::ru},
+      {"en;q=0", Language::ru},
+      {"*;q=0.5, ru;q=0.1", Language::en},
+      {"*;q=0.1, ru;q=0.5", Language::ru},
+      {"*, en;q=0.5", Language::ru},
+      {"ru, *", Language::ru},
+      {"*", Language::en},
+      {"*, ru", Language::en},
+      {"*;q=0", Language::en},
+      {"ru;q=0, en;q=0", Language::en},
+      {"*;q=0, ru;q=0.1", Language::ru},
+      {"ru;q=, en;q=0.9", Language::ru},
+      {"ru;q=high, en;q=0.9", Language::ru},
+      {"ru;q=-1, en;q=0.9", Language::ru},
+      {"ru;q=7, en", Language::ru},
+      {"ru;q=1.001, en;q=0.9", Language::ru},
+      {"ru;q=0.00019, en;q=0.0002", Language::en},
+      {"ru;q=0.5x, en;q=0.9", Language::ru},
+      {"ru;q=99999999999999999999, en", Language::ru},
+      {"ru;level=1;q=0.1, en;q=0.5", Language::en},
+      {",, ;q=1, ;, -, ru", Language::ru},
+  };
+  for (const auto& row : rows) EXPECT_EQ(language(row.header), row.language) << row.header;
+}
+
+// --- Results as CSV ----------------------------------------------------------------------------
+
+// The row of the only option of a poll in which one ballot was cast.
+std::string csv_row(std::string_view poll, const std::string& question, const std::string& option,
+                    bool for_excel) {
+  auto definition = std::make_shared<model::PollDefinition>();
+  definition->id = *model::PollId::parse(poll);
+  definition->questions = {{.id = question,
+                            .title = {"Что?", ""},
+                            .kind = model::QuestionKind::single,
+                            .min = 1,
+                            .max = 1,
+                            .points = {},
+                            .options = {{option, {"Да", ""}}}}};
+  auto entry = std::make_shared<model::PollEntry>();
+  entry->definition = definition;
+  const publish::Snapshot snapshot{.poll = entry,
+                                   .phase = model::PollPhase::open,
+                                   .version = "1-0011aabb",
+                                   .as_of = *parse_time("2026-09-01T00:00:00Z"),
+                                   .positions = {},
+                                   .is_final = false,
+                                   .shape = model::TallyShape(*definition),
+                                   .turnout = 1,
+                                   .suppressed = publish::Suppressed::no,
+                                   .counts = {1, 1},
+                                   .territories = {},
+                                   .groups = {},
+                                   .not_shown = std::nullopt,
+                                   .turnout_series = {}};
+  const auto csv = results_csv(snapshot, {}, {.titles = Language::ru, .for_excel = for_excel});
+  const auto begin = csv.find("\r\n") + 2;
+  return csv.substr(begin, csv.find(for_excel ? ";Да;" : ",Да,") - begin);
+}
+
+TEST(ResultsCsv, GivesIdsAsTheyAre) {
+  EXPECT_EQ(csv_row("007", "1-2", "1E5", false), "007,1-2,1E5");
+  EXPECT_EQ(csv_row("p", "a,b", "the \"a\"", false), "p,\"a,b\",\"the \"\"a\"\"\"");
+}
+
+// A number, a date and a formula to a spreadsheet, which shows something else than the id then.
+TEST(ResultsCsv, KeepsIdsTextsInASpreadsheet) {
+  EXPECT_EQ(csv_row("007", "1-2", "1E5", true), R"("=""007""";"=""1-2""";"=""1E5""")");
+  EXPECT_EQ(csv_row("2026-11-26", "=1+1", "-", true), R"("=""2026-11-26""";"=""=1+1""";"=""-""")");
+  EXPECT_EQ(csv_row("p", "a;b", R"("&A1&")", true), R"("=""p""";"=""a;b""";"=""""""&A1&""""""")");
 }
 
 // --- Content codings ---------------------------------------------------------------------------

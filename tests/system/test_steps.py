@@ -214,7 +214,8 @@ class Steps(StepsCase):
             self.assert_rows(results, rows)
             spreadsheet = list(csv.DictReader(io.StringIO(excel), delimiter=";"))
             for row in spreadsheet:
-                row["territory"] = row["territory"].removeprefix('="').removesuffix('"')
+                for name in ("poll_id", "question_id", "option_id", "territory"):
+                    row[name] = row[name].removeprefix('="').removesuffix('"')
                 row["share"] = row["share"].replace(",", ".")
             self.assertEqual(spreadsheet, rows)
         self.assertTrue(any(row["suppressed"] for row in rows), "something is in a group")

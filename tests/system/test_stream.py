@@ -1,5 +1,6 @@
 """Live results: what a reader of a stream is told, in which order, and what never."""
 
+import http.server
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -274,11 +276,49 @@ class Streams(StreamCase):
         self.assertLess(late[98], 1.0 if veche.SANITIZED else 0.1 + 0.2)
 
 
+class Scripted:
+    """A server whose streams are these events in one piece, and then nothing for long."""
+
+    def __init__(self, events):
+        stream = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                is_stream = self.path.endswith("/stream")
+                body = stream if is_stream else json.dumps({"id": "p", "title": "P",
+                                                            "questions": []})
+                self.send_response(200)
+                self.send_header("Content-Type",
+                                 "text/event-stream" if is_stream else "application/json")
+                if not is_stream:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+                self.wfile.flush()
+                if is_stream:
+                    self.rfile.read(1)  # until the reader leaves
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self):
+        self._thread.start()
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
 @veche.needs_binary
 class Watching(StreamCase):
-    def watch(self, *arguments, **more):
+    def watch(self, *arguments, server=None, **more):
         process = subprocess.Popen([veche.BINARY, "watch", *arguments, "--server",
-                                    self.server.url], stdout=subprocess.PIPE,
+                                    server or self.server.url], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, **more)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
@@ -297,6 +337,68 @@ class Watching(StreamCase):
         last = json.loads(rest.splitlines()[-1])
         self.assertTrue(last["data"]["final"])
         self.assertEqual((process.returncode, errors), (0, ""))
+
+    def test_it_ends_where_a_poll_was_cancelled_before_it_opened(self):
+        self.server.create_poll(veche.poll(self.poll_id))
+        process = self.watch(self.poll_id)
+        self.assertEqual(json.loads(process.stdout.readline())["data"]["state"], "scheduled")
+        self.server.change_poll(self.poll_id, "cancel")
+        for follower in (process, self.watch(self.poll_id)):
+            rest, errors = follower.communicate(timeout=10)
+            last = json.loads(rest.splitlines()[-1])
+            self.assertEqual((last["data"]["state"], last["data"]["final"]), ("cancelled", False))
+            self.assertEqual((follower.returncode, errors), (0, ""))
+
+    def test_it_ends_where_a_hidden_poll_was_cancelled_before_it_opened(self):
+        self.server.create_poll(veche.poll(self.poll_id, visibility="after_close"))
+        self.server.change_poll(self.poll_id, "cancel")
+        process = self.watch(self.poll_id)
+        out, errors = process.communicate(timeout=10)
+        self.assertEqual([json.loads(line)["event"] for line in out.splitlines()], ["hidden"])
+        self.assertEqual((process.returncode, errors), (0, ""))
+
+    def test_it_ends_where_a_cancelled_poll_stays_hidden(self):
+        poll = self.open(visibility="after_certification")
+        process = self.watch(poll)
+        process.stdout.readline()
+        self.server.change_poll(poll, "cancel")
+        for follower in (process, self.watch(poll)):
+            rest, errors = follower.communicate(timeout=10)
+            self.assertEqual(json.loads(rest.splitlines()[-1])["data"]["state"], "cancelled")
+            self.assertEqual((follower.returncode, errors), (0, ""))
+
+    def test_it_waits_for_the_counts_of_a_poll_that_was_cancelled_while_open(self):
+        for visibility in ("public_live", "after_close"):
+            poll = f"{self.poll_id[:35]}-{visibility.replace('_', '-')}"
+            self.server.open_poll(veche.poll(poll, visibility=visibility))
+            self.vote(poll, "anna")
+            process = self.watch(poll)
+            process.stdout.readline()
+            self.server.change_poll(poll, "cancel")
+            rest, errors = process.communicate(timeout=10)
+            told = [json.loads(line)["data"] for line in rest.splitlines()]
+            self.assertEqual((told[-1]["state"], told[-1]["final"]), ("cancelled", True))
+            self.assertEqual((process.returncode, errors), (0, ""))
+
+    def test_what_came_with_the_final_counts_is_printed_too(self):
+        with Scripted([("totals", self.final_counts()), ("territories", {}),
+                       ("state", {"poll": "p", "state": "closed", "final": True})]) as url:
+            process = self.watch("p", server=url)
+            out, errors = process.communicate(timeout=10)
+        self.assertEqual([json.loads(line)["event"] for line in out.splitlines()],
+                         ["totals", "territories", "state"])
+        self.assertEqual((process.returncode, errors), (0, ""))
+
+    def test_once_is_once_whatever_came_with_it(self):
+        with Scripted([("totals", self.final_counts()),
+                       ("state", {"poll": "p", "state": "closed", "final": True})]) as url:
+            out, _ = self.watch("p", "--once", server=url).communicate(timeout=10)
+        self.assertEqual([json.loads(line)["event"] for line in out.splitlines()], ["totals"])
+
+    @staticmethod
+    def final_counts():
+        return {"poll": "p", "state": "closed", "final": True, "as_of": "2026-09-01T00:00:00Z",
+                "turnout": 0, "ballots": 0, "suppressed": None, "questions": []}
 
     def test_once_ends_after_the_first_event(self):
         poll = self.open(visibility="after_close")
@@ -379,21 +481,35 @@ class Ends(unittest.TestCase):
         with Stream(server.port, "/v1/polls/drained/stream") as stream:
             self.assertNotIn(stream.next().id.split("-")[0], epochs)
 
+    def assert_lost(self, process):
+        readable, _, _ = select.select([process.stderr], [], [], 10)
+        self.assertTrue(readable, "not a word about the loss")
+        self.assertEqual(process.stderr.readline(), "veche watch: lost the stream; trying again\n")
+
     def test_watch_comes_back_when_the_server_does(self):
         server = veche.Server(options=StreamCase.options).start()
         self.addCleanup(server.close)
         server.open_poll(veche.poll("returning"))
         process = subprocess.Popen([veche.BINARY, "watch", "returning", "--server", server.url],
-                                   stdout=subprocess.PIPE, text=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
-        first = json.loads(process.stdout.readline())
+        seen = [json.loads(process.stdout.readline())]
         server.stop()
         self.assertEqual(json.loads(process.stdout.readline())["event"], "bye")
-        server.start()
-        again = json.loads(process.stdout.readline())
-        self.assertEqual(again["event"], "snapshot")
-        self.assertNotEqual(again["id"], first["id"])
+        self.assert_lost(process)
+        for end in (server.kill, server.stop):
+            server.start()
+            seen.append(json.loads(process.stdout.readline()))
+            self.assertEqual(seen[-1]["event"], "snapshot")
+            self.assertNotEqual(seen[-1]["id"], seen[-2]["id"])
+            end()
+            self.assert_lost(process)
+        time.sleep(1.5)  # tries that fail are no further losses
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=10)
+        self.assertEqual([json.loads(line)["event"] for line in out.splitlines()], ["bye"])
+        self.assertEqual((process.returncode, errors), (130, ""))
 
 
 @veche.needs_binary

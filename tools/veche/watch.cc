@@ -1,11 +1,13 @@
 // `veche watch`: a poll's live results, as they change.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "ingest/http/event_client.h"
 #include "tools/veche/api_client.h"
@@ -37,16 +39,16 @@ struct Options {
 
 class Watch {
  public:
-  explicit Watch(const Options& options)
+  Watch(const Options& options, ApiClient& client)
       : options_(options),
+        client_(client),
         language_(options.language == "ru" ? WatchLanguage::ru : WatchLanguage::en) {}
 
   Result<Exit> run() {
-    const auto client = ApiClient::connect(options_.server);
-    if (!client) return client.error();
-    auto poll = client->get("/v1/polls/" + options_.poll);
+    auto poll = client_.get("/v1/polls/" + options_.poll);
     if (!poll) return poll.error();
     state_.poll = *std::move(poll);
+    client_.set_patience(kDefaultRetry);
     while (!is_over()) {
       const auto wait = follow();
       if (!wait) return wait.error();
@@ -81,6 +83,7 @@ class Watch {
   }
 
   void on_event(const http::ServerEvent& event) {
+    if (options_.once && is_done_) return;
     state_.is_connected = was_connected_ = true;
     const auto data = json::parse(event.data);
     const bool is_shown = take_event(event.name, data, state_);
@@ -89,7 +92,25 @@ class Watch {
       print(event, data);
     else if (is_shown)
       redraw();
-    is_done_ = is_shown && (options_.once || state_.is_final);
+    if (is_shown && !is_done_) is_done_ = options_.once || is_last();
+  }
+
+  // Whether nothing follows what was told. A cancelled poll becomes final only if it was open, and
+  // is never certified.
+  bool is_last() const {
+    if (state_.is_final || state_.state != "cancelled") return state_.is_final;
+    const auto* visibility = state_.poll.as_object().if_contains("visibility");
+    const bool is_for_certified = visibility && *visibility == "after_certification";
+    return (is_for_certified && !state_.hidden_until.empty()) || was_never_open();
+  }
+
+  // False also where the server cannot be asked now: the next connection asks again.
+  bool was_never_open() const {
+    const auto history = client_.get("/v1/polls/" + options_.poll + "/history");
+    if (!history) return false;
+    const auto& rows = history->at("history").as_array();
+    return std::none_of(rows.begin(), rows.end(),
+                        [](const auto& row) { return row.at("event") == "opened"; });
   }
 
   static void print(const http::ServerEvent& event, const json::value& data) {
@@ -100,7 +121,10 @@ class Watch {
 
   void lose_connection() {
     if (is_over()) return;
-    if (std::exchange(state_.is_connected, false)) told_at_ = Clock::now();
+    if (std::exchange(state_.is_connected, false)) {
+      told_at_ = Clock::now();
+      if (!picture_.is_live()) fmt::print(stderr, "veche watch: lost the stream; trying again\n");
+    }
     redraw();
   }
 
@@ -123,6 +147,7 @@ class Watch {
   }
 
   const Options& options_;
+  ApiClient& client_;
   const WatchLanguage language_;
   WatchState state_;
   Picture picture_{stdout};
@@ -132,8 +157,10 @@ class Watch {
 };
 
 Result<Exit> watch(const Options& options) {
+  auto client = ApiClient::connect(options.server);
+  if (!client) return client.error();
   catch_interrupts();
-  return Watch(options).run();
+  return Watch(options, *client).run();
 }
 
 }  // namespace
@@ -141,8 +168,8 @@ Result<Exit> watch(const Options& options) {
 void add_watch(CLI::App& app) {
   auto& command = add_command(
       app, "watch",
-      "Follow a poll's live results until they are final: in a terminal drawn in place, in a pipe "
-      "one line of JSON an event",
+      "Follow a poll's live results until no more can come: in a terminal drawn in place, in a "
+      "pipe one line of JSON an event",
       {"veche watch smolino", "veche watch smolino --once | jq .data.ballots"});
   const auto options = std::make_shared<Options>();
   command.add_option("POLL", options->poll, "Poll id")->required();
