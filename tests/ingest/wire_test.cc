@@ -219,7 +219,7 @@ std::string csv_row(std::string_view poll, const std::string& question, const st
                                    .phase = model::PollPhase::open,
                                    .version = "1-0011aabb",
                                    .as_of = *parse_time("2026-09-01T00:00:00Z"),
-                                   .positions = {},
+                                   .partition_ballots = {},
                                    .is_final = false,
                                    .shape = model::TallyShape(*definition),
                                    .turnout = 1,

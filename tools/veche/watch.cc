@@ -95,13 +95,10 @@ class Watch {
     if (is_shown && !is_done_) is_done_ = options_.once || is_last();
   }
 
-  // Whether nothing follows what was told. A cancelled poll becomes final only if it was open, and
-  // is never certified.
+  // Whether nothing follows what was told. A cancelled poll becomes final only if it was open.
   bool is_last() const {
     if (state_.is_final || state_.state != "cancelled") return state_.is_final;
-    const auto* visibility = state_.poll.as_object().if_contains("visibility");
-    const bool is_for_certified = visibility && *visibility == "after_certification";
-    return (is_for_certified && !state_.hidden_until.empty()) || was_never_open();
+    return state_.hidden_until == "never" || was_never_open();
   }
 
   // False also where the server cannot be asked now: the next connection asks again.
