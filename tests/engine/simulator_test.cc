@@ -50,7 +50,7 @@ TEST(Simulator, KeepsEveryPromiseOrCatchesTheVariant) {
        {&Seen::counted, &Seen::accepted, &Seen::recorded, &Seen::already_voted, &Seen::closed,
         &Seen::unknown, &Seen::duplicates, &Seen::behind_close, &Seen::crashes, &Seen::rebuilds,
         &Seen::lost, &Seen::doubled, &Seen::redelivered, &Seen::checkpoints, &Seen::publications,
-          &Seen::batches})
+        &Seen::batches})
     EXPECT_GT(sum.*part, 0) << "the seeds do not reach what they are for";
 }
 
