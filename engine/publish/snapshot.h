@@ -87,8 +87,9 @@ enum class Viewer : std::uint8_t {
   auditor,    // sees exact counts at any time; the log tells of each look
 };
 
-// The counts may not be seen by this viewer now; `until` says when they may, or is kNever.
 inline constexpr std::string_view kNever = "never";
+
+// The counts may not be seen by this viewer now; `until` says when they may, or is kNever.
 struct Hidden {
   std::string_view until;
 };
