@@ -59,7 +59,9 @@ struct GroupCounts {
 struct Snapshot {
   std::shared_ptr<const model::PollEntry> poll;
   model::PollPhase phase = model::PollPhase::open;  // when it was so
-  std::string version;   // equal for equal content; the number before the dash only grows
+  // Equal for equal content; the number before the dash never falls, and of equal ones the later
+  // phase is the newer.
+  std::string version;
   model::Instant as_of;  // every ballot that was in the log then is in it, or was withheld
   // `exact` alone: how many of the ballots are in each ballots partition. No offsets: they count
   // the ballots of all polls, and so those of hidden ones.

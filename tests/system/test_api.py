@@ -229,6 +229,20 @@ class Refusals(veche.ServerCase):
             self.assertEqual(answer.headers["content-type"].split(";")[0],
                              "application/problem+json")
 
+    def test_browsers_are_refused_in_html_and_programs_are_not(self):
+        self.open()
+        page = f"/polls/{self.poll_id}"
+        for method, path, status in (("POST", "/", 405), ("POST", page, 405),
+                                     ("GET", f"{page}?level=9", 400)):
+            answer = self.server.request(method, path, headers={"Accept": "text/html"})
+            self.assertEqual((answer.status, answer.headers["content-type"].split(";")[0]),
+                             (status, "text/html"), path)
+            if status == 405:
+                self.assertEqual(answer.headers["allow"], "GET, HEAD")
+        for path in ("/", f"/v1/polls/{self.poll_id}/results"):
+            self.assert_refused(self.server.request("POST", path), 405, "method-not-allowed")
+        self.assertEqual(self.server.get(f"{page}?level=2", Accept="text/html").status, 200)
+
     def test_details_follow_the_reader_and_codes_do_not(self):
         seen = {}
         for language in (None, "en", "ru", "ru-RU,ru;q=0.9,en;q=0.5", "de, ru;q=0.5", "de",

@@ -251,6 +251,13 @@ TEST_F(RecountLiveTest, FindsResultsThatCountAnotherPartOfTheLogThanTheySay) {
   EXPECT_THAT(compare(results).differences, testing::Contains(HasSubstr("75800000 ballots: 2")));
 }
 
+TEST_F(RecountLiveTest, FindsResultsThatCoverMoreThanThereIs) {
+  auto results = shown();
+  results["partition_ballots"] = boost::json::array{2, 1};
+  EXPECT_THAT(compare(results).differences,
+              ElementsAre(HasSubstr("one-question, ballots in partition 1: 0")));
+}
+
 TEST_F(RecountLiveTest, FindsOneWrongNumberInOneTerritory) {
   auto results = shown();
   results["territories"].at(1).at("questions").at(0).at("options").at(1).as_object()["votes"] = 1;

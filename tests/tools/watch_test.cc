@@ -68,6 +68,13 @@ TEST_F(WatchScreen, NeverShowsHiddenCountsAsNone) {
   EXPECT_THAT(shown(WatchLanguage::ru), HasSubstr("скрыто, пока голосование не завершится"));
 }
 
+TEST_F(WatchScreen, PromisesNothingOfACancelledPoll) {
+  const auto hidden = json::parse(R"({"poll":"smolino","state":"cancelled","until":"never"})");
+  EXPECT_TRUE(take_event("hidden", hidden, state_));
+  EXPECT_THAT(shown(), AllOf(HasSubstr("never shown"), Not(HasSubstr("until"))));
+  EXPECT_THAT(shown(WatchLanguage::ru), HasSubstr("не будет показано"));
+}
+
 TEST_F(WatchScreen, TellsSuppressedCountsAsSuch) {
   take_event("totals", totals("\"not-yet\"", "null", "null"), state_);
   EXPECT_THAT(shown(), AllOf(HasSubstr("not shown yet (not-yet)"), HasSubstr("Beach"),

@@ -191,7 +191,8 @@ Result<Told> all_told(const std::vector<LiveResults>& live, std::uint16_t partit
   return all;
 }
 
-// What the server had counted of each poll in the partition is a beginning of it.
+// What the server had counted of each poll in the partition, the report's last one, is a beginning
+// of it.
 Result<void> recount_beginnings(Reading& reading, Offset end, Told told, RecountReport& report) {
   const auto note = [&](const PollRecount& poll) {
     const auto found = told.find(poll.definition->id);
@@ -202,6 +203,10 @@ Result<void> recount_beginnings(Reading& reading, Offset end, Told told, Recount
   if (auto read = reading.read_to(end, note); !read) return read.error();
   for (const auto& [id, ballots] : told) {
     const auto* poll = reading.recount().find(id);
+    if (const auto counted = poll ? poll->counted : 0; ballots > counted)
+      report.partitions.back().comparison.number(
+          fmt::format("{}, ballots in partition {}", id.view(), report.partitions.size() - 1),
+          counted, *ballots);
     if (!poll || !poll->definition) continue;
     PollRecount none;
     none.definition = poll->definition;
@@ -280,9 +285,9 @@ Result<RecountReport> recount_results(const storage::LogReader& log,
     const auto end = log.end({p});
     if (!end) return end.error();
     Reading reading(log, {p}, progress);
+    report.partitions.push_back({.compared_at = *end, .log_end = *end});
     auto read = recount_beginnings(reading, *end, *std::move(told), report);
     if (!read) return read.error();
-    report.partitions.push_back({.compared_at = *end, .log_end = *end});
     note_partition({p}, reading.recount(), report);
   }
   for (const auto& [poll, results] : live) {

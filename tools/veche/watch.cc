@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/publish/snapshot.h"
 #include "ingest/http/event_client.h"
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
@@ -98,7 +99,7 @@ class Watch {
   // Whether nothing follows what was told. A cancelled poll becomes final only if it was open.
   bool is_last() const {
     if (state_.is_final || state_.state != "cancelled") return state_.is_final;
-    return state_.hidden_until == "never" || was_never_open();
+    return state_.hidden_until == publish::kNever || was_never_open();
   }
 
   // False also where the server cannot be asked now: the next connection asks again.

@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/publish/snapshot.h"
+
 namespace veche::tools {
 namespace {
 
@@ -16,17 +18,22 @@ constexpr std::size_t kMostBarColumns = 40;
 constexpr std::size_t kNumberColumns = 19;  // " 1234567  100.0 %  "
 
 struct Words {
-  std::string_view ballots, turnout, as_of, ago, final, lost, hidden, suppressed;
+  std::string_view ballots, turnout, as_of, ago, final, lost, hidden, never, suppressed;
 };
 
 const Words& words(WatchLanguage language) {
-  static constexpr Words kRussian{"бюллетеней", "явка",
-                                  "на",         "с назад",
-                                  "итог",       "связь потеряна, новая попытка",
-                                  "скрыто",     "пока не показывается"};
-  static constexpr Words kEnglish{"ballots", "turnout",      "as of",
-                                  "s ago",   "final",        "connection lost, trying again",
-                                  "hidden",  "not shown yet"};
+  static constexpr Words kRussian{"бюллетеней",
+                                  "явка",
+                                  "на",
+                                  "с назад",
+                                  "итог",
+                                  "связь потеряна, новая попытка",
+                                  "скрыто",
+                                  "не будет показано",
+                                  "пока не показывается"};
+  static constexpr Words kEnglish{"ballots", "turnout",     "as of",
+                                  "s ago",   "final",       "connection lost, trying again",
+                                  "hidden",  "never shown", "not shown yet"};
   return language == WatchLanguage::ru ? kRussian : kEnglish;
 }
 
@@ -92,6 +99,7 @@ class WatchPainter {
   }
 
   std::string hidden() const {
+    if (state_.hidden_until == publish::kNever) return std::string(words_.never);
     const auto until = translated(state_.hidden_until, language_);
     return language_ == WatchLanguage::ru ? fmt::format("{}, пока {}", words_.hidden, until)
                                           : fmt::format("{} until {}", words_.hidden, until);
