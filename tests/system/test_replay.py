@@ -269,9 +269,12 @@ class DistrictPolls(ReplayCase):
     def districts(self, city):
         folder = self.folder / city
         if not folder.exists():
+            folder.mkdir(parents=True)
             with tarfile.open(BALLOTS / f"Poland_{city}__district_polls.tar.gz") as archive:
-                archive.extractall(folder, filter="data")
-        return sorted(folder.rglob("*.pb"))
+                for member in filter(tarfile.TarInfo.isfile, archive):
+                    (folder / pathlib.PurePath(member.name).name).write_bytes(
+                        archive.extractfile(member).read())
+        return sorted(folder.glob("*.pb"))
 
     def replay_all(self, city):
         files = self.districts(city)

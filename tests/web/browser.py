@@ -1,13 +1,16 @@
 """A real browser, driven by browser.mjs. What that needs of npm is put into build/web at the first
-use: `npm ci` with the package-lock.json beside this file."""
+use, as the package-lock.json beside this file says."""
 
 import json
 import pathlib
 import shutil
 import subprocess
+import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-MODULES = HERE.parents[1] / "build/web"
+REPOSITORY = HERE.parents[1]
+MODULES = REPOSITORY / "build/web"
+OUT_OF_REACH = 77  # as tools/packages says
 
 
 class BrowserFault(Exception):
@@ -16,15 +19,13 @@ class BrowserFault(Exception):
 
 def install():
     """The driver beside its packages, for Node looks for packages from the file's own folder up."""
-    MODULES.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "browser.mjs"):
-        shutil.copy(HERE / name, MODULES / name)
-    lock = MODULES / "node_modules/.package-lock.json"
-    if not lock.exists() or lock.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
-                        "--loglevel=error"], cwd=MODULES,
-                       check=True, stdout=subprocess.DEVNULL, timeout=300)
-        lock.touch()
+    done = subprocess.run(["bash", "-c", ". tools/packages && install_web_packages"],
+                          cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, timeout=600)
+    if done.returncode == OUT_OF_REACH:
+        raise unittest.SkipTest(done.stderr.strip().splitlines()[-1])
+    if done.returncode:
+        raise BrowserFault(done.stderr)
+    shutil.copy(HERE / "browser.mjs", MODULES)
 
 
 class Browser:
