@@ -1,13 +1,31 @@
 // The written order of ending: see server.h.
 #include <future>
-#include <thread>
+#include <optional>
 
+#include "tests/eventually.h"
 #include "tests/ingest/http_fixture.h"
 
 namespace veche::http {
 namespace {
 
-using HttpDrain = HttpTest;
+class HttpDrain : public HttpTest {
+ protected:
+  // With an idle connection, which a drain closes at once: when that is seen, the thread drains.
+  void serve_on_one_thread() {
+    auto how = options();
+    how.threads = 1;
+    serve(how);
+    idle_.emplace(server_->port());
+    EXPECT_EQ(idle_->send(post("/echo", "1")).read().body, "1");
+  }
+  std::future<bool> begin_drain() {
+    auto drained = std::async(std::launch::async, [&] { return server_->drain(10s); });
+    EXPECT_TRUE(idle_->is_closed_by_server());
+    return drained;
+  }
+
+  std::optional<Wire> idle_;
+};
 
 TEST_F(HttpDrain, RefusesNewConnections) {
   serve();
@@ -19,12 +37,11 @@ TEST_F(HttpDrain, RefusesNewConnections) {
 }
 
 TEST_F(HttpDrain, AnswersWhatItTookAndCloses) {
-  serve();
+  serve_on_one_thread();
   Wire busy(server_->port());
   busy.send(post("/later", "a") + post("/later", "b"));
   auto held = backstage_.take(2);
-  auto drained = std::async(std::launch::async, [&] { return server_->drain(10s); });
-  std::this_thread::sleep_for(50ms);
+  auto drained = begin_drain();
   for (const auto& [body, responder] : held) answer_later(responder, body);
   const Reply first = busy.read();
   EXPECT_EQ(first.body, "a");
@@ -50,12 +67,12 @@ TEST_F(HttpDrain, ClosesIdleConnectionsAtOnce) {
 }
 
 TEST_F(HttpDrain, TakesARequestWhoseBeginningWasHere) {
-  serve();
+  serve_on_one_thread();
   Wire wire(server_->port());
+  const auto heads = backstage_.heads();
   wire.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
-  while (backstage_.heads() == 0) std::this_thread::sleep_for(1ms);
-  auto drained = std::async(std::launch::async, [&] { return server_->drain(10s); });
-  std::this_thread::sleep_for(50ms);
+  ASSERT_TRUE(tests::eventually([&] { return backstage_.heads() > heads; }));
+  auto drained = begin_drain();
   const Reply reply = wire.send("bc").read();
   EXPECT_EQ(reply.body, "abc");
   EXPECT_EQ(reply.headers.at("connection"), "close");
@@ -72,7 +89,7 @@ TEST_F(HttpDrain, ResetsWhatIsLeftAtTheDeadline) {
   sending.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
   not_reading.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
   const Responder late = backstage_.take(1).front().second;
-  while (backstage_.heads() < 3) std::this_thread::sleep_for(1ms);
+  ASSERT_TRUE(tests::eventually([&] { return backstage_.heads() == 3; }));
   const auto before = Clock::now();
   EXPECT_FALSE(server_->drain(100ms));
   EXPECT_LT(Clock::now() - before, 5s);

@@ -231,6 +231,12 @@ class Wire {
     return std::exchange(input_, {});
   }
 
+  // Whether the server has reset the connection; what it sent stays unread.
+  bool is_reset() const {
+    pollfd wait{.fd = fd_, .events = 0, .revents = 0};
+    return ::poll(&wait, 1, 0) == 1 && (wait.revents & POLLERR) != 0;
+  }
+
   void close_in_order() { ::close(std::exchange(fd_, -1)); }
 
   // True: the server closes the connection in order, without another byte.

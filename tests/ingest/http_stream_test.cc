@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "tests/eventually.h"
 #include "tests/ingest/http_fixture.h"
 
 namespace veche::http {
@@ -61,7 +62,7 @@ class HttpStream : public HttpTest {
   // Blocks the reader's connection: it does not read, and much is written.
   void choke(const std::pair<Worker*, Reader>& reader) {
     offer(reader, {{0, frame(std::string(kManyBytes, 'x') + "|")}});
-    while (counts_.events == 0) std::this_thread::sleep_for(1ms);
+    EXPECT_TRUE(tests::eventually([&] { return counts_.events > 0; }));
   }
 
   Counts counts_;
@@ -141,7 +142,7 @@ TEST_F(HttpStream, SharesTheBytesOfAFrame) {
   for (const auto& reader : readers) offer(reader, {{0, shared}});
   EXPECT_EQ(shared.use_count(), 1 + kReaders) << "none of them can have all of it yet";
   for (const auto& wire : wires) EXPECT_EQ(wire->read_until("|"), *shared);
-  while (shared.use_count() > 1) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(tests::eventually([&] { return shared.use_count() == 1; }));
 }
 
 TEST_F(HttpStream, DropsAReaderThatTakesNothing) {
@@ -152,7 +153,7 @@ TEST_F(HttpStream, DropsAReaderThatTakesNothing) {
   const auto reader = begin(wire);
   choke(reader);
   EXPECT_EQ(backstage_.gone(1).front(), reader.second.key());
-  while (counts_.slow == 0) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(tests::eventually([&] { return counts_.slow > 0; }));
   EXPECT_LT(wire.read_until("|").size(), kManyBytes);
   expect_alive();
 }

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <thread>
 
 #include "storage/log/embedded_log.h"
+#include "tests/eventually.h"
 #include "tests/storage/storage_fixture.h"
 
 namespace veche::storage {
@@ -31,7 +31,7 @@ class LogReaderTest : public testing::Test {
   void write(const std::vector<std::string>& records) {
     const auto end = log_->end(kHere).offset.plus(records.size());
     ASSERT_EQ(log_->append(kHere, batch(records)), model::AppendStatus::queued);
-    while (log_->end(kHere).offset < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_TRUE(tests::eventually([&] { return log_->end(kHere).offset >= end; }));
   }
   // The records of [from, to), each with its offset before it.
   static std::vector<std::string> read(const LogReader& reader, std::uint64_t from,

@@ -11,6 +11,7 @@
 
 #include "engine/model/record.h"
 #include "storage/keys.h"
+#include "tests/eventually.h"
 #include "tests/storage/faulty_file_system.h"
 #include "tests/storage/storage_fixture.h"
 
@@ -58,8 +59,7 @@ class EmbeddedLogTest : public testing::Test {
                     PartitionId partition = kFirst) {
     const auto end = log.end(partition).offset.plus(records.size());
     ASSERT_EQ(log.append(partition, batch(records)), AppendStatus::queued);
-    while (log.end(partition).offset < end)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_TRUE(tests::eventually([&] { return log.end(partition).offset >= end; }));
   }
   std::filesystem::path newest_wal(const char* name) const {
     std::filesystem::path newest;
@@ -226,11 +226,7 @@ TEST_F(EmbeddedLogTest, TakesNothingWhileTheDiskIsNearlyFull) {
   ::close(file);
   if (!filled) GTEST_SKIP() << "the file system cannot be filled";
   const auto becomes = [&](AppendStatus expected) {
-    for (int i = 0; i < 100; ++i) {
-      if (log->append(kFirst, batch({"x"})) == expected) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    return false;
+    return tests::eventually([&] { return log->append(kFirst, batch({"x"})) == expected; });
   };
   EXPECT_TRUE(becomes(AppendStatus::full));
   std::filesystem::remove(ballast);

@@ -6,11 +6,11 @@
 
 #include <future>
 #include <map>
-#include <thread>
 
 #include "storage/index/checkpointed_index.h"
 #include "storage/log/embedded_log.h"
 #include "tests/engine/samples.h"
+#include "tests/eventually.h"
 #include "tests/storage/storage_fixture.h"
 
 namespace veche::node {
@@ -51,7 +51,7 @@ class Running {
 
   Result<void> start() { return node_->start(); }
   void wait_until_ready() {
-    while (!node_->serves()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(tests::eventually([&] { return node_->serves(); }));
   }
   Positions drain() {
     node_->drain();
@@ -74,8 +74,9 @@ class Running {
     change({poll.id, v1::POLL_ACTION_DRAFTED, definition, "moderator anna", "", 0});
     change({poll.id, v1::POLL_ACTION_SUBMITTED, nullptr, "moderator anna", ""});
     change({poll.id, v1::POLL_ACTION_APPROVED, nullptr, "approver boris", ""});
-    while (node_->directory()->find(poll.id)->phase != model::PollPhase::open)
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_TRUE(tests::eventually([&] {
+      return node_->directory()->find(poll.id)->phase == model::PollPhase::open;
+    }));
   }
 
   void change(PollChangeRequest request) {

@@ -110,19 +110,15 @@ class Ballots(veche.ServerCase):
         self.wait_for_state("closed", 20)
         answer = self.server.vote(self.poll_id, sub_of("boris"), "a")
         self.assert_refused(answer, 410, "poll-closed")
-        deadline = time.monotonic() + 5  # until every partition has it
-        while not (results := self.server.results(self.poll_id))["final"]:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.05)
-        self.assertEqual(results["ballots"], 1)
+        # Until every partition has it.
+        veche.eventually(lambda: self.server.results(self.poll_id)["final"])
+        self.assertEqual(self.server.results(self.poll_id)["ballots"], 1)
 
     def wait_for_state(self, state, seconds):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.server.get(f"/v1/polls/{self.poll_id}").json()["state"] == state:
-                return
-            time.sleep(0.1)
-        self.fail(f"{self.poll_id} is not {state} after {seconds} s")
+        def shown():
+            return self.server.get(f"/v1/polls/{self.poll_id}").json()["state"]
+
+        veche.eventually(lambda: shown() == state, seconds, shown)
 
     def test_a_missing_token(self):
         poll = self.open()
@@ -499,8 +495,7 @@ class Batches(veche.ServerCase):
 
     def reload(self, text):
         self.server.jwks.write_text(text)
-        self.server.process.send_signal(1)
-        time.sleep(0.5)
+        self.server.reload_keys()
 
 
 class Receipts(veche.ServerCase):

@@ -260,11 +260,8 @@ class Scenario:
 
     def wait_until(self, poll, happened):
         """A node that has just started publishes nothing until it knows what time it is."""
-        deadline = time.monotonic() + 20
-        while not happened(results := self.server.results(poll)):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"20 s later: {results}")
-            time.sleep(0.02)
+        veche.eventually(lambda: happened(self.server.results(poll)),
+                         why=lambda: self.server.results(poll))
 
     def close(self):
         self.server.close()

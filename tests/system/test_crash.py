@@ -146,11 +146,8 @@ class Stopped(unittest.TestCase):
         (self.server.folder / "index-ahead").rename(index)
         with self.assertRaises(veche.StartFailed) as refused:
             self.server.start()
-            deadline = time.monotonic() + 5
-            while self.server.is_running() and time.monotonic() < deadline:
-                time.sleep(0.1)
-            if not self.server.is_running():
-                raise veche.StartFailed(self.server.process.returncode, self.server.errors())
+            veche.eventually(lambda: not self.server.is_running())
+            raise veche.StartFailed(self.server.process.returncode, self.server.errors())
         self.assertNotIn(refused.exception.code, (0, "too slow"))
         self.assertRegex(refused.exception.errors.lower(), r"hash|differ|regrown|grew|diverge")
 
@@ -189,10 +186,16 @@ class Drained(unittest.TestCase):
         lines = [self.server.line("drained", sub_of("drain", i), "abc"[i % 3]) for i in range(5000)]
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         token = self.server.issuer.batch(body, len(lines))
+
+        def records():
+            return sum(value for name, value in self.server.metrics().items()
+                       if name.startswith("veche_log_records"))
+
+        before = records()
         with self.server.connect() as connection:
             connection.send(veche.encode_request("POST", "/v1/ballots", body,
                                                  {"Content-Type": "application/x-ndjson"}, token))
-            time.sleep(0.02)
+            veche.eventually(lambda: records() > before)
             ended = []
             stopper = threading.Thread(target=lambda: ended.append(self.server.stop()))
             stopper.start()
@@ -215,7 +218,8 @@ class Drained(unittest.TestCase):
         load.start()
         self.addCleanup(load.finishing.set)
         for _ in range(3):
-            time.sleep(0.5)
+            sent = len(load.requests)
+            veche.eventually(lambda: len(load.requests) > sent + 200)
             self.assertEqual(self.server.stop(), 0, self.server.errors())
             self.assertIn("position stop", self.server.errors())
             self.server.start()
@@ -274,6 +278,7 @@ class TwoServers(unittest.TestCase):
 class FullDisk(unittest.TestCase):
     def setUp(self):
         self.mount(size_mib=256)  # a log takes some 70 MiB in advance
+        self.came = self.voted = 0
 
     def mount(self, size_mib):
         self.server = veche.Server()
@@ -312,9 +317,8 @@ class FullDisk(unittest.TestCase):
     def test_ballots_are_refused_in_time_and_taken_again_with_room(self):
         receipts = self.start(reserve_mib=24)
         self.fill(leave_mib=20)
-        time.sleep(2)
-        refused = self.server.vote("full", sub_of("late"), "a")
-        self.assertEqual((refused.status, refused.code), (503, "overloaded"), refused)
+        refused = self.vote_until(503)
+        self.assertEqual(refused.code, "overloaded", refused)
         self.assertIn("retry-after", refused.headers)
         batch = self.server.post_batch([self.server.line("full", sub_of("late", i), "a")
                                         for i in range(10)])
@@ -323,9 +327,20 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(batch.json()["accepted"], 0, batch)
         self.assert_all_recorded(receipts[:10])
         (self.disk / "filler").unlink()
-        time.sleep(2)
-        self.assertEqual(self.server.vote("full", sub_of("late"), "a").status, 201)
-        self.assertEqual(self.server.settled_results("full", 101)["ballots"], 101)
+        self.vote_until(201)
+        counted = 100 + self.voted
+        self.assertEqual(self.server.settled_results("full", counted)["ballots"], counted)
+
+    def vote_until(self, status):
+        """New voters come until one of them gets this; `voted` counts those who got 201."""
+        def vote():
+            answer = self.server.vote("full", sub_of("later", self.came), "a")
+            self.assertIn(answer.status, (201, 503), answer)
+            self.came += 1
+            self.voted += answer.status == 201
+            return answer if answer.status == status else None
+
+        return veche.eventually(vote)
 
     def test_a_start_without_room_is_refused_with_the_reason(self):
         self.start(reserve_mib=24)

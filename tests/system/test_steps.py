@@ -45,13 +45,9 @@ class StepsCase(veche.ServerCase):
         self.assertEqual(answer.json()["accepted"], len(choices), answer.body)
 
     def until(self, poll, happened, within=10.0):
-        deadline = time.monotonic() + within
-        while True:
-            results = self.server.results(poll)
-            if happened(results):
-                return results
-            self.assertLess(time.monotonic(), deadline, results)
-            time.sleep(0.02)
+        veche.eventually(lambda: happened(self.server.results(poll)), within,
+                         lambda: self.server.results(poll))
+        return self.server.results(poll)
 
     def published(self, poll):
         """Waits until everything cast was looked at."""

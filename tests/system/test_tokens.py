@@ -401,11 +401,6 @@ class KeySets(unittest.TestCase):
         change(keys["keys"])
         server.jwks.write_text(json.dumps(keys))
 
-    def reload(self, server):
-        server.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
-        self.assertTrue(server.is_running())
-
     @veche.needs_binary
     def test_a_revoked_key_ends_with_sighup(self):
         server = self.start()
@@ -416,7 +411,7 @@ class KeySets(unittest.TestCase):
         self.assertEqual(server.vote("keyed", None, "a", token=token).status, 200)
         with server.connect() as kept:  # a connection of before must not keep the old keys
             kept.request("GET", "/livez")
-            self.reload(server)
+            server.reload_keys()
             answer = kept.request("POST", "/v1/polls/keyed/ballots", veche.answers("a"),
                                   token=token)
         self.assertEqual((answer.status, answer.code), (401, "token-invalid"))
@@ -430,7 +425,7 @@ class KeySets(unittest.TestCase):
         for text in ("", "{", '{"keys":[]}', good.replace('"k":"', '"k":"!', 1),
                      good.replace("HS256", "none", 1)):
             server.jwks.write_text(text)
-            self.reload(server)
+            server.reload_keys()
             self.assertIn(server.vote("keyed", sub_of("anna"), "a").status, (200, 201))
 
     @veche.needs_binary

@@ -58,6 +58,17 @@ def _kill_what_is_left():
         process.wait()
 
 
+def eventually(happened, within=20.0, why=None):
+    """What `happened` gives as soon as that is true: no test sleeps and hopes. `why` says what is
+    there instead; the time is well above what busy cores need."""
+    deadline = time.monotonic() + within
+    while not (gave := happened()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {why() if why else gave}")
+        time.sleep(0.02)
+    return gave
+
+
 def needs_binary(case):
     return unittest.skipUnless(os.access(BINARY, os.X_OK), f"no server at {BINARY}")(case)
 
@@ -328,6 +339,15 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self._wait(timeout)
 
+    def reload_keys(self):
+        """Returns when it has read its keys again, or has said why it keeps those it had."""
+        def said():
+            return len(re.findall("veche: (?:the keys stay|keys read again)", self.errors()))
+
+        before = said()
+        self.process.send_signal(signal.SIGHUP)
+        eventually(lambda: said() > before, why=self.errors)
+
     def kill(self):
         self.process.kill()
         return self._wait()
@@ -440,11 +460,9 @@ class Server:
     def await_publication(self, poll, version=1, within=15.0):
         """Of a poll in steps. A node that has just started publishes nothing until it knows what
         time it is."""
-        deadline = time.monotonic() + within
-        while self.get(f"/v1/polls/{poll}/results?version={version}").code == "version-not-kept":
-            if time.monotonic() > deadline:
-                raise AssertionError(self.results(poll))
-            time.sleep(0.02)
+        target = f"/v1/polls/{poll}/results?version={version}"
+        eventually(lambda: self.get(target).code != "version-not-kept", within,
+                   lambda: self.results(poll))
 
     def settled_results(self, poll, ballots, within=5.0):
         """Results are published at a pace of their own: waits until they show so many ballots, and

@@ -7,13 +7,13 @@
 #include <CLI/Formatter.hpp>
 #include <boost/json.hpp>
 #include <functional>
-#include <thread>
 
 #include "engine/apply/partition.h"
 #include "storage/index/checkpointed_index.h"
 #include "storage/log/embedded_log.h"
 #include "storage/log/embedded_log_reader.h"
 #include "tests/engine/samples.h"
+#include "tests/eventually.h"
 #include "tests/storage/storage_fixture.h"
 #include "tools/veche/command.h"
 #include "tools/veche/recount_check.h"
@@ -53,8 +53,7 @@ class RecountTest : public testing::Test {
     const auto log = storage::EmbeddedLog::open(std::move(options)).value();
     const auto end = log->end(partition).offset.plus(records.size());
     ASSERT_EQ(log->append(partition, storage::batch(records)), model::AppendStatus::queued);
-    while (log->end(partition).offset < end)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_TRUE(tests::eventually([&] { return log->end(partition).offset >= end; }));
   }
 
   // What a node would have counted and checkpointed of the log as it is, or what `tamper` makes

@@ -136,11 +136,7 @@ class States(PagesCase):
                  for territory, count in voters.items() for i in range(count)]
         cls.server.post_batch(lines)
         cls.server.change_poll(name, "close")
-        end = time.monotonic() + 10
-        while not cls.server.results(name)["final"]:
-            if time.monotonic() > end:
-                raise AssertionError(f"{name} does not become final")
-            time.sleep(0.05)
+        veche.eventually(lambda: cls.server.results(name)["final"])
 
     @classmethod
     def line(cls, i):
