@@ -212,7 +212,7 @@ class Serving final : node::ShardEvents, node::ReplySink {
   }
   bool has_counted_all() {
     const auto partials = shard_.collect(workload().definition().id);
-    return partials.size() == 1 && workload().is_count(partials[0].tally.value());
+    return partials.size() == 1 && workload().is_count(*partials[0].tally);
   }
 
  private:

@@ -38,6 +38,16 @@ std::vector<TerritoryIndex> places_of_targets(const PollDefinition& poll,
   return outermost;
 }
 
+// Targets lie in the order of the tree and none within another, so the one before a place is the
+// only one that can hold it.
+bool has_target_over(const PollEntry& poll, const TerritoryCode& territory) {
+  const auto place = poll.tree->find(territory);
+  if (!place) return false;
+  const auto& targets = poll.target_places;
+  const auto after = std::upper_bound(targets.begin(), targets.end(), *place);
+  return after != targets.begin() && poll.tree->is_within(*place, *(after - 1));
+}
+
 const TreeVersion* Directory::tree_on(std::chrono::sys_days day) const {
   for (auto version = trees.rbegin(); version != trees.rend(); ++version)
     if (version->valid_from <= day) return &*version;

@@ -57,6 +57,9 @@ struct PollEntry {
 std::vector<TerritoryIndex> places_of_targets(const PollDefinition& poll,
                                               const TerritoryTree& tree);
 
+// Whether a territory target of the poll holds the territory.
+bool has_target_over(const PollEntry& poll, const TerritoryCode& territory);
+
 struct Directory {
   std::map<PollId, std::shared_ptr<const PollEntry>> polls;
   std::vector<TreeVersion> trees;  // by version, from 1

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "engine/model/directory.h"
@@ -18,7 +17,8 @@ struct PartialTally {
   std::uint64_t behind = 0;  // records of the log, as far as it is known, that are not applied
   std::uint64_t changes = 0;
   bool closed = false;
-  std::optional<model::Tally> tally;  // none: OPEN is not applied here
+  // Null: OPEN is not applied here. Gatherings between two changes share it.
+  std::shared_ptr<const model::Tally> tally;
 };
 
 struct Collected {

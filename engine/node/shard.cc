@@ -434,11 +434,21 @@ std::vector<PartialTally> Shard::collect(const model::PollId& poll) {
     if (const auto* state = owned->partition.find(poll)) {
       partial.changes = state->changes;
       partial.closed = state->closed;
-      partial.tally = state->tally;
+      partial.tally = copy_of(*owned, *state);
     }
     partials.push_back(std::move(partial));
   }
   return partials;
+}
+
+// A tally of ten thousand places has megabytes: many who ask while nothing changes share one copy.
+std::shared_ptr<const model::Tally> Shard::copy_of(Owned& owned, const apply::PollState& poll) {
+  auto& copy = owned.copies[poll.definition->id];
+  auto tally = copy.tally.lock();
+  if (tally && copy.changes == poll.changes) return tally;
+  tally = std::make_shared<const model::Tally>(poll.tally);
+  copy = {poll.changes, tally};
+  return tally;
 }
 
 void Shard::checkpoint_if_due(Instant now) {

@@ -112,6 +112,10 @@ class Shard {
     model::Instant since;
     std::function<void(bool covered)> done;  // false: it took too long
   };
+  struct TallyCopy {
+    std::uint64_t changes = 0;
+    std::weak_ptr<const model::Tally> tally;
+  };
   struct Owned {
     Owned(model::PartitionImage image, model::VoterIndex& index)
         : partition(std::move(image), index), is_rebuilt(partition.position().next.value == 0) {}
@@ -131,10 +135,13 @@ class Shard {
     std::optional<std::uint64_t> tail_counter;           // of our NOOP that is on its way
     model::Instant tail_at;                              // when it was appended
     std::vector<Uncovered> uncovered;
+    // The tallies that were copied last, for as long as somebody still has them.
+    std::map<model::PollId, TallyCopy> copies;
   };
 
   Owned& owner_of(const model::PollId& poll, const model::VoterKey& voter);
   Owned& owned(model::PartitionId id);
+  static std::shared_ptr<const model::Tally> copy_of(Owned& owned, const apply::PollState& poll);
 
   void answer(Owned& owned, const BallotRequest& to, model::Outcome outcome,
               model::Offset counted_at);

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <map>
 
 #include "engine/model/assert.h"
 #include "engine/publish/steps.h"
@@ -127,10 +128,18 @@ void add_territories(const model::PollEntry& poll, const model::Tally& tally, Sn
   for (auto& row : elsewhere) snapshot.territories.push_back(std::move(row));
 }
 
-std::vector<model::TurnoutPoint> series_of(const model::Tally& tally) {
+void add_rows(const model::Tally& tally, Row& sum) {
+  for (std::size_t i = 0; i < tally.territories().size(); ++i) add(sum, tally.row(i));
+}
+
+std::vector<model::TurnoutPoint> series_of(const std::vector<node::PartialTally>& partials) {
+  std::map<std::uint32_t, std::uint64_t> hours;
+  for (const auto& partial : partials)
+    if (partial.tally)
+      for (const auto& hour : partial.tally->hours()) hours[hour.unix_hour] += hour.ballots;
   std::vector<model::TurnoutPoint> series;
   std::uint64_t so_far = 0;
-  for (const auto& hour : tally.hours()) series.push_back({hour.unix_hour, so_far += hour.ballots});
+  for (const auto& [hour, ballots] : hours) series.push_back({hour, so_far += ballots});
   return series;
 }
 
@@ -178,19 +187,19 @@ Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer vi
 std::optional<Published> publish_version(const std::shared_ptr<const model::PollEntry>& poll,
                                          std::uint64_t number, std::string_view state,
                                          Viewer viewer) {
-  auto newest = publish(poll, viewer);
-  if (std::holds_alternative<Hidden>(newest)) return newest;
+  const bool is_final = poll->publication && poll->publication->is_final;
+  if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
   const auto* publication = find_publication(*poll, number);
   if (!publication) return std::nullopt;
   const bool is_newest = publication == poll->publication.get();
-  if (state.empty() && is_newest) return newest;
-  if (state.empty()) return snapshot_of(poll, *publication, PollPhase::open);
+  if (state.empty())
+    return snapshot_of(poll, *publication, is_newest ? poll->phase : PollPhase::open);
   for (const auto phase : phases_of(*poll, *publication))
     if (model::name(phase) == state) return snapshot_of(poll, *publication, phase);
   return std::nullopt;
 }
 
-Published publish(const node::Collected& collected, Viewer viewer) {
+Published publish(const node::Collected& collected, Viewer viewer, Detail detail) {
   if (!needs_tallies(*collected.poll, viewer)) return publish(collected.poll, viewer);
   const auto& poll = *collected.poll;
   const auto& partials = collected.partials;
@@ -199,17 +208,17 @@ Published publish(const node::Collected& collected, Viewer viewer) {
                                        [](const auto& partial) { return partial.closed; });
   if (const auto reason = hidden(poll, viewer, is_final)) return *reason;
 
-  model::Tally tally(*poll.definition);
+  const model::TallyShape shape(*poll.definition);
   Snapshot snapshot{.poll = collected.poll,
                     .phase = poll.phase,
                     .version = version_of(partials, poll.phase),
                     .as_of = collected.as_of,
                     .partition_ballots = {},
                     .is_final = is_final,
-                    .shape = tally.shape(),
+                    .shape = shape,
                     .turnout = {},
                     .suppressed = Suppressed::no,
-                    .counts = Row(tally.shape().width()),
+                    .counts = Row(shape.width()),
                     .territories = {},
                     .groups = {},
                     .not_shown = {},
@@ -218,11 +227,14 @@ Published publish(const node::Collected& collected, Viewer viewer) {
     snapshot.partition_ballots.push_back(partial.tally ? partial.tally->ballots() : 0);
     if (viewer == Viewer::auditor)
       snapshot.not_shown = snapshot.not_shown.value_or(0) + partial.behind;
-    if (partial.tally) tally.merge(*partial.tally);
+    if (partial.tally) add_rows(*partial.tally, snapshot.counts);
   }
-  for (std::size_t i = 0; i < tally.territories().size(); ++i) add(snapshot.counts, tally.row(i));
   snapshot.turnout = snapshot.ballots();
-  snapshot.turnout_series = series_of(tally);
+  snapshot.turnout_series = series_of(partials);
+  if (detail == Detail::whole_poll) return snapshot;
+  model::Tally tally(*poll.definition);
+  for (const auto& partial : partials)
+    if (partial.tally) tally.merge(*partial.tally);
   add_territories(poll, tally, snapshot);
   check_sums(snapshot);
   return snapshot;

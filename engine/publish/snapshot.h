@@ -101,8 +101,12 @@ using Published = std::variant<Snapshot, Hidden>;
 // Whether the shards have to be asked, or the log has told it all.
 bool needs_tallies(const model::PollEntry& poll, Viewer viewer);
 
+// How much of it a reader looks at: to leave the territories out is cheaper by far.
+enum class Detail : std::uint8_t { whole_poll, by_territory };
+
 // `collected` may be without tallies where none are needed.
-Published publish(const node::Collected& collected, Viewer viewer);
+Published publish(const node::Collected& collected, Viewer viewer,
+                  Detail detail = Detail::by_territory);
 // Where no tallies are needed.
 Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
 // As of a version of a poll in steps, by the number that was shown and the name of the state that

@@ -48,14 +48,16 @@ node::PartialTally partial(const model::PollEntry& poll, std::uint16_t partition
   partial.partition = {partition};
   partial.changes = changes;
   partial.closed = closed;
-  partial.tally.emplace(*poll.definition);
+  partial.tally = std::make_shared<const model::Tally>(*poll.definition);
   return partial;
 }
 
 void vote(node::PartialTally& partial, const model::PollEntry& poll, std::string_view territory,
           std::uint16_t option, std::uint32_t points) {
-  partial.tally->add(*poll.definition, *model::TerritoryCode::parse(territory),
-                     {{0, {{option, points}}}}, 1);
+  const auto tally = std::make_shared<model::Tally>(*partial.tally);
+  tally->add(*poll.definition, *model::TerritoryCode::parse(territory), {{0, {{option, points}}}},
+             1);
+  partial.tally = tally;
 }
 
 const TerritoryCounts* find(const Snapshot& snapshot, std::string_view code) {
@@ -78,6 +80,21 @@ TEST(Publish, SumsPartitionsAndTerritoriesUpTheTree) {
   EXPECT_EQ(find(snapshot, "75701310")->counts, (std::vector<std::uint64_t>{1, 1, 5, 0, 0}));
   EXPECT_EQ(find(snapshot, "75603000")->counts[0], 0) << "a target without ballots is shown";
   EXPECT_EQ(find(snapshot, "01000000"), nullptr) << "what is no target and has no ballots is not";
+}
+
+TEST(Publish, OfTheWholePollIsTheSameWithoutTerritories) {
+  const auto poll = poll_with(model::Visibility::public_live);
+  node::Collected collected{poll, {partial(*poll, 0, 3, false), partial(*poll, 1, 2, false)}};
+  vote(collected.partials[0], *poll, "75701310", 0, 5);
+  vote(collected.partials[1], *poll, "99999999", 1, 4);
+  const auto with = std::get<Snapshot>(publish(collected, Viewer::anybody));
+  const auto without = std::get<Snapshot>(publish(collected, Viewer::anybody, Detail::whole_poll));
+  EXPECT_EQ(without.counts, with.counts);
+  EXPECT_EQ(without.turnout, 2);
+  EXPECT_EQ(without.version, with.version);
+  ASSERT_EQ(without.turnout_series.size(), 1);
+  EXPECT_EQ(without.turnout_series[0].ballots, 2) << "of both partitions in one hour";
+  EXPECT_TRUE(without.territories.empty());
 }
 
 TEST(Publish, KeepsBallotsOfATerritoryThatTheTreeDoesNotKnow) {

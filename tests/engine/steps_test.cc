@@ -188,16 +188,18 @@ class Played {
  public:
   explicit Played(std::shared_ptr<model::PollEntry> entry) : entry_(std::move(entry)) {
     collected_.partials.resize(1);
-    collected_.partials[0].tally.emplace(*entry_->definition);
+    collected_.partials[0].tally = std::make_shared<const model::Tally>(*entry_->definition);
   }
 
   void vote(std::string_view where, std::uint16_t option, int voters = 1) {
     auto& partial = collected_.partials[0];
+    const auto tally = std::make_shared<model::Tally>(*partial.tally);
     for (int i = 0; i < voters; ++i) {
-      partial.tally->add(*entry_->definition, territory(where), samples::choose(option), 1);
+      tally->add(*entry_->definition, territory(where), samples::choose(option), 1);
       partial.position.next = partial.position.next.plus(1);
       ++cast_;
     }
+    partial.tally = tally;
   }
   bool tick() {
     now_ += 1s;
@@ -314,7 +316,7 @@ TEST(Steps, WithBallotsLostNothingIsPublished) {
   poll.tick();
   auto regrown = poll.collected_;
   regrown.poll = poll.entry_;
-  regrown.partials[0].tally.emplace(*poll.entry_->definition);
+  regrown.partials[0].tally = std::make_shared<const model::Tally>(*poll.entry_->definition);
   regrown.partials[0].closed = true;
   EXPECT_EQ(next_publication(regrown, samples::kEpoch), nullptr);
 }

@@ -573,6 +573,21 @@ TEST_F(ShardTest, SaysHowFreshItsTalliesAre) {
   EXPECT_EQ(as_of(), now_ + 3s);
 }
 
+TEST_F(ShardTest, CopiesATallyOnceForAllWhoAskBetweenTwoBallots) {
+  round();
+  round();
+  deliver({samples::Writer(3).open(poll_)});
+  const auto tally = [&] { return shard_.collect(poll_.id)[0].tally; };
+  const auto before = tally();
+  EXPECT_EQ(tally(), before);
+  vote(1, 0);
+  round();
+  const auto after = tally();
+  EXPECT_EQ(before->ballots(), 0) << "who has it may go on reading";
+  EXPECT_EQ(after->ballots(), 1);
+  EXPECT_EQ(tally(), after);
+}
+
 TEST_F(ShardTest, RefusesAtOnceWhileTheLogCannotBeWritten) {
   round();
   round();
@@ -654,10 +669,11 @@ class PublishingTest : public StewardTest {
     collected.partials.resize(1);
     auto& partial = collected.partials[0];
     partial.position.next = Offset{votes_each};
-    partial.tally.emplace(poll_);
+    const auto tally = std::make_shared<model::Tally>(poll_);
     for (std::uint64_t i = 0; i < votes_each; ++i)
       for (const std::uint16_t option : {0, 1})
-        partial.tally->add(poll_, samples::territory("75701000"), samples::choose(option), 1);
+        tally->add(poll_, samples::territory("75701000"), samples::choose(option), 1);
+    partial.tally = tally;
     steward_.publish(poll_.id, std::move(collected), now_);
     steward_.flush();
   }
