@@ -12,7 +12,7 @@
 namespace veche::http {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string json_of(std::string_view text) {
   return boost::json::serialize(boost::json::string_view(text.data(), text.size()));
 }
 
@@ -25,11 +25,11 @@ Response problem(std::uint16_t status, std::string_view code, std::string_view d
   fmt::format_to(
       to,
       R"({{"type":"urn:veche:problem:{0}","title":"{1}","status":{2},"detail":{3},"code":"{0}")",
-      code, reason_of(status), status, quoted(detail));
+      code, reason_of(status), status, json_of(detail));
   std::string_view separator = R"(,"errors":[)";
   for (const BodyError& error : errors) {
     fmt::format_to(to, R"({}{{"pointer":{},"code":{},"detail":{}}})", separator,
-                   quoted(error.pointer), quoted(error.code), quoted(error.detail));
+                   json_of(error.pointer), json_of(error.code), json_of(error.detail));
     separator = ",";
   }
   response.body += errors.empty() ? "}" : "]}";

@@ -1,18 +1,19 @@
 #include "ingest/wire/results.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <boost/json.hpp>
+#include <iterator>
+#include <vector>
 
 #include "engine/model/csv.h"
+#include "ingest/wire/json_writer.h"
 #include "ingest/wire/time.h"
 
 namespace veche::wire {
 namespace {
 
-namespace json = boost::json;
 using publish::GroupCounts;
 using publish::Row;
 using publish::Snapshot;
@@ -24,73 +25,120 @@ bool wanted(const TerritoryCounts& territory, const TerritoryFilter& filter) {
          (!filter.parent || territory.parent == filter.parent);
 }
 
-json::value number_or_null(const std::optional<std::uint64_t>& number) {
-  return number ? json::value(*number) : json::value();
-}
-
-// Of suppressed counts every member is there and null: never 0, never left out.
-json::array questions(const Snapshot& snapshot, const Row& counts) {
-  json::array questions;
-  const auto& definition = *snapshot.poll->definition;
-  const auto count = [&](std::size_t at) {
-    return counts.empty() ? json::value() : json::value(counts[at]);
-  };
-  for (std::size_t q = 0; q < definition.questions.size(); ++q) {
-    json::array options;
-    for (std::size_t o = 0; o < definition.questions[q].options.size(); ++o) {
-      const auto at = snapshot.shape.votes_at(q, o);
-      json::object option{{"id", definition.questions[q].options[o].id}, {"votes", count(at)}};
-      if (snapshot.shape.has_points(q)) option["points"] = count(at + 1);
-      options.push_back(std::move(option));
+// Counts of a place as members of its object. What stands between the numbers is the same for every
+// place, and is put together once.
+class CountsWriter {
+ public:
+  explicit CountsWriter(const Snapshot& snapshot) {
+    JsonWriter json;
+    json.open('[');
+    const auto& questions = snapshot.poll->definition->questions;
+    for (std::size_t q = 0; q < questions.size(); ++q) {
+      json.open('{').key("id").text(questions[q].id).key("options").open('[');
+      for (std::size_t o = 0; o < questions[q].options.size(); ++o) {
+        const auto at = snapshot.shape.votes_at(q, o);
+        json.open('{').key("id").text(questions[q].options[o].id);
+        leave_room("votes", at, json);
+        if (snapshot.shape.has_points(q)) leave_room("points", at + 1, json);
+        json.close('}');
+      }
+      json.close(']').close('}');
     }
-    questions.push_back(
-        json::object{{"id", definition.questions[q].id}, {"options", std::move(options)}});
+    behind_ = json.close(']').take();
   }
-  return questions;
+
+  // Of suppressed counts every member is there and null: never 0, never left out.
+  void write(Suppressed suppressed, const Row& counts, JsonWriter& json) const {
+    json.key("ballots");
+    write_number(counts, 0, json);
+    json.key("suppressed");
+    suppressed == Suppressed::no ? json.null() : json.text(publish::name(suppressed));
+    json.key("questions");
+    for (const auto& number : numbers_) {
+      json.beginning(number.before);
+      write_number(counts, number.at, json);
+    }
+    json.ending(behind_);
+  }
+
+  // About so many for each place.
+  std::size_t bytes() const {
+    constexpr std::size_t kDigits = 6, kNames = 256;
+    auto bytes = behind_.size() + kNames;
+    for (const auto& number : numbers_) bytes += number.before.size() + kDigits;
+    return bytes;
+  }
+
+ private:
+  struct Number {
+    std::string before;
+    std::size_t at;  // in a row
+  };
+
+  static void write_number(const Row& counts, std::size_t at, JsonWriter& json) {
+    counts.empty() ? json.null() : json.number(counts[at]);
+  }
+
+  void leave_room(std::string_view name, std::size_t at, JsonWriter& json) {
+    json.key(name);
+    numbers_.push_back({json.take(), at});
+    json.ending({});
+  }
+
+  std::vector<Number> numbers_;
+  std::string behind_;
+};
+
+void write_code(const std::optional<model::TerritoryCode>& code, JsonWriter& json) {
+  code ? json.text(code->view()) : json.null();
 }
 
-void add_counts(const Snapshot& snapshot, Suppressed suppressed, const Row& counts,
-                json::object& to) {
-  to["ballots"] = counts.empty() ? json::value() : json::value(counts[0]);
-  to["suppressed"] = suppressed == Suppressed::no
-                         ? json::value()
-                         : json::value(json::string(publish::name(suppressed)));
-  to["questions"] = questions(snapshot, counts);
+void write_territory(const TerritoryCounts& territory, const CountsWriter& counts,
+                     JsonWriter& json) {
+  json.open('{').key("code").text(territory.code.view()).key("name").text(territory.name);
+  json.key("kind").text(territory.kind).key("level").number(territory.level).key("parent");
+  write_code(territory.parent, json);
+  json.key("not_below").number(territory.not_below);
+  counts.write(territory.suppressed, territory.counts, json);
+  json.close('}');
 }
 
-json::object territory_json(const Snapshot& snapshot, const TerritoryCounts& territory) {
-  json::object object{
-      {"code", territory.code.str()},
-      {"name", json::string(territory.name)},
-      {"kind", json::string(territory.kind)},
-      {"level", territory.level},
-      {"parent", territory.parent ? json::value(territory.parent->str()) : json::value()},
-      {"not_below", number_or_null(territory.not_below)}};
-  add_counts(snapshot, territory.suppressed, territory.counts, object);
-  return object;
+void write_codes(const std::vector<model::TerritoryCode>& codes, JsonWriter& json) {
+  json.open('[');
+  for (const auto& code : codes) json.text(code.view());
+  json.close(']');
 }
 
-json::array codes(const std::vector<model::TerritoryCode>& territories) {
-  json::array codes;
-  for (const auto& code : territories) codes.push_back(json::string(code.view()));
-  return codes;
+void write_group(const GroupCounts& group, const CountsWriter& counts, JsonWriter& json) {
+  json.open('{').key("within");
+  write_code(group.within, json);
+  json.key("leaves");
+  write_codes(group.leaves, json);
+  json.key("not_below");
+  write_codes(group.not_below, json);
+  counts.write(group.suppressed, group.counts, json);
+  json.close('}');
 }
 
-json::object group_json(const Snapshot& snapshot, const GroupCounts& group) {
-  json::object object{{"within", group.within ? json::value(group.within->str()) : json::value()},
-                      {"leaves", codes(group.leaves)},
-                      {"not_below", codes(group.not_below)}};
-  add_counts(snapshot, group.suppressed, group.counts, object);
-  return object;
-}
-
-void add_territories(const Snapshot& snapshot, const TerritoryFilter& filter, json::object& to) {
-  json::array territories, groups;
+void write_territories(const Snapshot& snapshot, const TerritoryFilter& filter,
+                       const CountsWriter& counts, JsonWriter& json) {
+  const auto rows = std::count_if(snapshot.territories.begin(), snapshot.territories.end(),
+                                  [&](const auto& row) { return wanted(row, filter); });
+  json.reserve((static_cast<std::size_t>(rows) + snapshot.groups.size() + 1) * counts.bytes());
+  json.key("territories").open('[');
   for (const auto& territory : snapshot.territories)
-    if (wanted(territory, filter)) territories.push_back(territory_json(snapshot, territory));
-  for (const auto& group : snapshot.groups) groups.push_back(group_json(snapshot, group));
-  to["territories"] = std::move(territories);
-  to["groups"] = std::move(groups);
+    if (wanted(territory, filter)) write_territory(territory, counts, json);
+  json.close(']').key("groups").open('[');
+  for (const auto& group : snapshot.groups) write_group(group, counts, json);
+  json.close(']');
+}
+
+// Which poll, how new, and in what state.
+void write_head(const Snapshot& snapshot, JsonWriter& json) {
+  json.open('{').key("poll").text(snapshot.poll->definition->id.view());
+  json.key("version").text(snapshot.version).key("as_of").text(format_time(snapshot.as_of));
+  json.key("state").text(model::name(snapshot.phase)).key("final").flag(snapshot.is_final);
+  json.key("turnout").number(snapshot.turnout);
 }
 
 // --- CSV ---------------------------------------------------------------------------------------
@@ -192,28 +240,34 @@ class CsvTable {
   void write_row(const std::string& head, const CsvPlace& place, std::size_t q, std::size_t o) {
     out_ += head;
     out_ += place.columns;
-    for (const auto& count : counts_of(place.counts, q, o)) {
-      out_ += separator_;
-      out_ += count;
-    }
+    out_ += separator_;
+    if (place.counts.empty())
+      out_.append(3, separator_);
+    else
+      write_counts(place.counts, q, o);
     out_ += separator_;
     out_ += publish::name(place.suppressed);
     out_ += tail_;
   }
 
   // votes, points, ballots, share: all empty where they are suppressed.
-  std::array<std::string, 4> counts_of(const Row& counts, std::size_t q, std::size_t o) const {
-    if (counts.empty()) return {};
+  void write_counts(const Row& counts, std::size_t q, std::size_t o) {
     const auto at = snapshot_.shape.votes_at(q, o);
-    const auto number = [](std::uint64_t count) { return fmt::format("{}", count); };
-    std::string share;
+    append_number(counts[at], out_);
+    out_ += separator_;
+    if (snapshot_.shape.has_points(q)) append_number(counts[at + 1], out_);
+    out_ += separator_;
+    append_number(counts[0], out_);
+    out_ += separator_;
     if (counts[0] > 0)
-      share =
-          fmt::format("{:.6f}", static_cast<double>(counts[at]) / static_cast<double>(counts[0]));
+      write_share(static_cast<double>(counts[at]) / static_cast<double>(counts[0]));
+  }
+
+  void write_share(double share) {
+    const auto begin = static_cast<std::ptrdiff_t>(out_.size());
+    fmt::format_to(std::back_inserter(out_), FMT_COMPILE("{:.6f}"), share);
     if (style_.for_excel && style_.titles == Language::ru)
-      std::replace(share.begin(), share.end(), '.', ',');
-    return {number(counts[at]), snapshot_.shape.has_points(q) ? number(counts[at + 1]) : "",
-            number(counts[0]), std::move(share)};
+      std::replace(out_.begin() + begin, out_.end(), '.', ',');
   }
 
   const Snapshot& snapshot_;
@@ -227,45 +281,41 @@ class CsvTable {
 }  // namespace
 
 std::string results_json(const Snapshot& snapshot, const TerritoryFilter& filter) {
-  json::object document{{"poll", snapshot.poll->definition->id.str()},
-                        {"version", snapshot.version},
-                        {"as_of", format_time(snapshot.as_of)},
-                        {"state", json::string(model::name(snapshot.phase))},
-                        {"final", snapshot.is_final},
-                        {"turnout", number_or_null(snapshot.turnout)}};
-  if (snapshot.not_shown) document["not_shown"] = *snapshot.not_shown;
-  if (const auto& ballots = snapshot.partition_ballots; !ballots.empty())
-    document["partition_ballots"] = json::array(ballots.begin(), ballots.end());
-  add_counts(snapshot, snapshot.suppressed, snapshot.counts, document);
-  if (filter.by_territory) add_territories(snapshot, filter, document);
-  return json::serialize(document);
+  const CountsWriter counts(snapshot);
+  JsonWriter json;
+  write_head(snapshot, json);
+  if (snapshot.not_shown) json.key("not_shown").number(*snapshot.not_shown);
+  if (!snapshot.partition_ballots.empty()) {
+    json.key("partition_ballots").open('[');
+    for (const auto ballots : snapshot.partition_ballots) json.number(ballots);
+    json.close(']');
+  }
+  counts.write(snapshot.suppressed, snapshot.counts, json);
+  if (filter.by_territory) write_territories(snapshot, filter, counts, json);
+  return json.close('}').take();
 }
 
 std::string territories_json(const Snapshot& snapshot, const TerritoryFilter& filter) {
-  json::object document{{"poll", snapshot.poll->definition->id.str()},
-                        {"version", snapshot.version}};
-  add_territories(snapshot, filter, document);
-  return json::serialize(document);
+  JsonWriter json;
+  json.open('{').key("poll").text(snapshot.poll->definition->id.view());
+  json.key("version").text(snapshot.version);
+  write_territories(snapshot, filter, CountsWriter(snapshot), json);
+  return json.close('}').take();
 }
 
 std::string turnout_json(const Snapshot& snapshot, std::uint32_t step_hours) {
-  json::array series;
-  for (const auto& point : snapshot.turnout_series) {
-    const auto step_end = (point.unix_hour / step_hours + 1) * step_hours;
-    const auto at = format_time(model::Instant(std::chrono::hours(std::int64_t{step_end})));
-    if (!series.empty() && series.back().at("until").as_string() == at)
-      series.back().as_object()["ballots"] = point.ballots;
-    else
-      series.push_back(json::object{{"until", at}, {"ballots", point.ballots}});
+  JsonWriter json;
+  write_head(snapshot, json);
+  json.key("step_hours").number(step_hours).key("series").open('[');
+  const auto& series = snapshot.turnout_series;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const auto step = series[i].unix_hour / step_hours;
+    if (i + 1 < series.size() && series[i + 1].unix_hour / step_hours == step) continue;
+    const model::Instant end(std::chrono::hours((std::int64_t{step} + 1) * step_hours));
+    json.open('{').key("until").text(format_time(end));
+    json.key("ballots").number(series[i].ballots).close('}');
   }
-  return json::serialize(json::object{{"poll", snapshot.poll->definition->id.str()},
-                                      {"version", snapshot.version},
-                                      {"as_of", format_time(snapshot.as_of)},
-                                      {"state", json::string(model::name(snapshot.phase))},
-                                      {"final", snapshot.is_final},
-                                      {"turnout", number_or_null(snapshot.turnout)},
-                                      {"step_hours", step_hours},
-                                      {"series", std::move(series)}});
+  return json.close(']').close('}').take();
 }
 
 std::string results_csv(const Snapshot& snapshot, const TerritoryFilter& filter, CsvStyle style) {

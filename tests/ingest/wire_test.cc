@@ -199,6 +199,133 @@ TEST(Language, IsTheOneOfTheHighestWeight) {
   for (const auto& row : rows) EXPECT_EQ(language(row.header), row.language) << row.header;
 }
 
+// --- Results as JSON ---------------------------------------------------------------------------
+
+// A poll with hostile names, one question that counts points, a place whose counts are not shown,
+// and a group.
+publish::Snapshot hostile_snapshot() {
+  auto definition = std::make_shared<model::PollDefinition>();
+  definition->id = *model::PollId::parse("p");
+  const std::string id = "a\"b\\c/\x01\b\f\n\r\t\x1f\x7f";
+  definition->questions = {{.id = id,
+                            .title = {"?", ""},
+                            .kind = model::QuestionKind::single,
+                            .min = 1,
+                            .max = 1,
+                            .points = {},
+                            .options = {{"да", {"Да", ""}}, {"нет", {"Нет", ""}}}},
+                           {.id = "q2",
+                            .title = {"?", ""},
+                            .kind = model::QuestionKind::points,
+                            .min = 1,
+                            .max = 9,
+                            .points = {},
+                            .options = {{"x", {"X", ""}}}}};
+  auto entry = std::make_shared<model::PollEntry>();
+  entry->definition = definition;
+  const auto code = [](std::string_view text) { return *model::TerritoryCode::parse(text); };
+  publish::Snapshot snapshot{.poll = entry,
+                             .phase = model::PollPhase::open,
+                             .version = "7-0011aabb",
+                             .as_of = *parse_time("2026-09-01T00:00:00.25Z"),
+                             .partition_ballots = {0, 18446744073709551615u},
+                             .is_final = true,
+                             .shape = model::TallyShape(*definition),
+                             .turnout = std::nullopt,
+                             .suppressed = publish::Suppressed::no,
+                             .counts = {5, 2, 3, 4, 36},
+                             .territories = {},
+                             .groups = {},
+                             .not_shown = 3,
+                             .turnout_series = {{10, 1}, {11, 2}, {24, 5}}};
+  snapshot.territories.push_back({code("75"), "Об\"ласть\n", "region", 0, std::nullopt, 2,
+                                  publish::Suppressed::no, snapshot.counts});
+  snapshot.territories.push_back({code("75-1"),
+                                  {},
+                                  {},
+                                  1,
+                                  code("75"),
+                                  std::nullopt,
+                                  publish::Suppressed::in_group,
+                                  {}});
+  snapshot.groups.push_back({std::nullopt,
+                             {},
+                             {code("75-1"), code("75-2")},
+                             {},
+                             publish::Suppressed::not_yet,
+                             {}});
+  return snapshot;
+}
+
+constexpr std::string_view kHostileTotals =
+    R"("ballots":5,"suppressed":null,"questions":[{"id":"a\"b\\c/\u0001\b\f\n\r\t\u001f)"
+    "\x7f"
+    R"(","options":[{"id":"да","votes":2},{"id":"нет","votes":3}]},)"
+    R"({"id":"q2","options":[{"id":"x","votes":4,"points":36}]}])";
+constexpr std::string_view kHostileNulls =
+    R"("questions":[{"id":"a\"b\\c/\u0001\b\f\n\r\t\u001f)"
+    "\x7f"
+    R"(","options":[{"id":"да","votes":null},{"id":"нет","votes":null}]},)"
+    R"({"id":"q2","options":[{"id":"x","votes":null,"points":null}]}])";
+
+std::string hostile_territories(bool with_region) {
+  std::string text = R"("territories":[)";
+  if (with_region)
+    text.append(R"({"code":"75","name":"Об\"ласть\n","kind":"region","level":0,"parent":null,)")
+        .append(R"("not_below":2,)")
+        .append(kHostileTotals)
+        .append("},");
+  return text
+      .append(R"({"code":"75-1","name":"","kind":"","level":1,"parent":"75","not_below":null,)")
+      .append(R"("ballots":null,"suppressed":"in-group",)")
+      .append(kHostileNulls)
+      .append(R"(}],"groups":[{"within":null,"leaves":["75-1","75-2"],"not_below":[],)")
+      .append(R"("ballots":null,"suppressed":"not-yet",)")
+      .append(kHostileNulls)
+      .append("}]");
+}
+
+// What Boost.JSON makes of a document that it has read is the document, byte for byte.
+void expect_json(const std::string& written, const std::string& expected) {
+  EXPECT_EQ(written, expected);
+  boost::system::error_code error;
+  EXPECT_EQ(boost::json::serialize(boost::json::parse(written, error)), written)
+      << error.message();
+}
+
+TEST(ResultsJson, IsTheSameToTheByte) {
+  const auto snapshot = hostile_snapshot();
+  const auto head =
+      R"({"poll":"p","version":"7-0011aabb","as_of":"2026-09-01T00:00:00.250Z","state":"open",)"
+      R"("final":true,"turnout":null,)"s;
+  const auto totals =
+      head + R"("not_shown":3,"partition_ballots":[0,18446744073709551615],)"s.append(kHostileTotals);
+  expect_json(results_json(snapshot, {}), totals + "}");
+  TerritoryFilter filter{.by_territory = true, .level = {}, .parent = {}};
+  expect_json(results_json(snapshot, filter), totals + "," + hostile_territories(true) + "}");
+  filter.level = 1;
+  expect_json(results_json(snapshot, filter), totals + "," + hostile_territories(false) + "}");
+  expect_json(territories_json(snapshot, filter),
+              R"({"poll":"p","version":"7-0011aabb",)" + hostile_territories(false) + "}");
+  expect_json(turnout_json(snapshot, 12),
+              head + R"("step_hours":12,"series":[{"until":"1970-01-01T12:00:00Z","ballots":2},)" +
+                  R"({"until":"1970-01-02T12:00:00Z","ballots":5}]})");
+}
+
+TEST(ResultsJson, OfNothingIsEmptyLists) {
+  auto snapshot = hostile_snapshot();
+  auto entry = std::make_shared<model::PollEntry>(*snapshot.poll);
+  entry->definition = std::make_shared<const model::PollDefinition>();
+  snapshot.poll = entry;
+  snapshot.territories.clear();
+  snapshot.groups.clear();
+  snapshot.turnout_series.clear();
+  const auto written =
+      results_json(snapshot, {.by_territory = true, .level = {}, .parent = {}});
+  EXPECT_TRUE(written.ends_with(R"("questions":[],"territories":[],"groups":[]})")) << written;
+  EXPECT_TRUE(turnout_json(snapshot, 1).ends_with(R"("series":[]})"));
+}
+
 // --- Results as CSV ----------------------------------------------------------------------------
 
 // The row of the only option of a poll in which one ballot was cast.
@@ -244,6 +371,22 @@ TEST(ResultsCsv, KeepsIdsTextsInASpreadsheet) {
   EXPECT_EQ(csv_row("007", "1-2", "1E5", true), R"("=""007""";"=""1-2""";"=""1E5""")");
   EXPECT_EQ(csv_row("2026-11-26", "=1+1", "-", true), R"("=""2026-11-26""";"=""=1+1""";"=""-""")");
   EXPECT_EQ(csv_row("p", "a;b", R"("&A1&")", true), R"("=""p""";"=""a;b""";"=""""""&A1&""""""")");
+}
+
+TEST(ResultsCsv, LeavesOutWhatIsNotShown) {
+  const auto snapshot = hostile_snapshot();
+  const auto csv = results_csv(snapshot, {.by_territory = true, .level = {}, .parent = {}},
+                               {.titles = Language::en, .for_excel = false});
+  const auto rows_of_points = csv.substr(csv.rfind("p,q2,x,X,,(all)"));
+  EXPECT_EQ(rows_of_points,
+            "p,q2,x,X,,(all),,4,36,5,0.800000,,open,7-0011aabb,2026-09-01T00:00:00.250Z\r\n"
+            "p,q2,x,X,0,75,\"Об\"\"ласть\n\",4,36,5,0.800000,,open,7-0011aabb,"
+            "2026-09-01T00:00:00.250Z\r\n"
+            "p,q2,x,X,1,75-1,,,,,,in-group,open,7-0011aabb,2026-09-01T00:00:00.250Z\r\n"
+            "p,q2,x,X,,(group 1),75-1 75-2,,,,,not-yet,open,7-0011aabb,"
+            "2026-09-01T00:00:00.250Z\r\n");
+  const auto russian = results_csv(snapshot, {}, {.titles = Language::ru, .for_excel = true});
+  EXPECT_NE(russian.find(";2;;5;0,400000;;open;7-0011aabb;"), russian.npos) << russian;
 }
 
 // --- Content codings ---------------------------------------------------------------------------
