@@ -112,11 +112,11 @@ inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
 inline constexpr std::size_t kBatchesPerThread = 8;   // bodies of up to kBatchBodyBytes each
 inline constexpr std::size_t kBatchSliceLines = 128;  // read before others get their turn
 static_assert(kBatchLines <= kBallotsInFlight, "a full batch fits into an idle node");
-inline constexpr std::size_t kResultsWaitingPerThread = 256;
 inline constexpr std::size_t kPollSecretsPerThread = 1'024;
 inline constexpr std::size_t kAccessLogQueue = 65'536;  // lines
 inline constexpr std::size_t kJsonDepth = 16;
 inline constexpr std::size_t kListLimit = 500;
+inline constexpr std::size_t kListBytes = 1 * 1'024 * 1'024;  // of a page, unless one poll has more
 inline constexpr std::size_t kReadersPerThread = 16'384;  // of streams, besides connections
 inline constexpr std::size_t kStreamsWrittenAtOnce = 32;  // then others get their turn
 inline constexpr std::size_t kPollsPerStream = 32;
@@ -144,6 +144,20 @@ static_assert(kParkDeadline < kHandlerDeadline, "the shard gives up before the c
 static_assert(kHandlerDeadline + kClockSkew < kCloseGrace,
               "CLOSE is written only after every request admitted before closes_at has ended");
 
+// --- Documents: results, pages, certificates, the tree -------------------------------------------
+inline constexpr std::size_t kDocumentsAtOnce = 2;     // made in the whole process
+inline constexpr std::size_t kDocumentsPerTurn = 4;    // of one subject, then others get their turn
+inline constexpr std::size_t kDocumentsWaiting = 256;  // different ones, in all
+inline constexpr std::size_t kDocumentsWaitingPerSubject = 64;
+inline constexpr std::size_t kDocumentAskers = 16'384;  // who wait for them, without counted voters
+inline constexpr auto kDocumentDeadline = 5s;           // who has waited longer is refused
+inline constexpr auto kDocumentFreshness = 1s;          // an older one is made again
+inline constexpr std::size_t kDocumentsKept = 64;       // of one subject
+inline constexpr std::size_t kSubjectsKept = 4'096;
+inline constexpr std::size_t kDocumentBytesKept = 64 * 1'024 * 1'024;  // with their counts, in all
+static_assert(kDocumentDeadline < kHandlerDeadline, "who waits too long is told by the writers");
+static_assert(kCertifiedDocumentBytes <= kDocumentBytesKept, "every certificate can be kept");
+
 // --- Tokens ------------------------------------------------------------------------------------
 inline constexpr std::size_t kTokenBytes = 2'048;
 inline constexpr std::size_t kKeyIdBytes = 64;
@@ -169,8 +183,6 @@ inline constexpr std::size_t kPageOptionColumns = 6;     // more options get no 
 inline constexpr std::size_t kSearchBytes = 256;         // what is looked for
 inline constexpr std::size_t kSearchTerritories = 32;    // of one name: polls of these are found
 inline constexpr std::size_t kTurnoutPointsShown = 240;  // of a drawing and its table
-inline constexpr std::size_t kPagesKept = 32;            // a thread, of polls in steps
-inline constexpr std::size_t kPageBytesKept = 8 * 1'024 * 1'024;
 
 // --- Tools -------------------------------------------------------------------------------------
 inline constexpr std::size_t kPabulibBytes = 256 * 1'024 * 1'024;  // after decompression

@@ -22,15 +22,19 @@
 
 namespace veche::api {
 
+class Documents;
 class Live;
+class Writers;
 
 // Shared by all HTTP threads. The node outlives every request.
 class App {
  public:
-  App(node::Node& engine, Live& streamed, auth::VoterSecret secret,
-      std::shared_ptr<const auth::KeySet> keys, Metrics& counted)
+  App(node::Node& engine, Live& streamed, Writers& threads, Documents& made,
+      auth::VoterSecret secret, std::shared_ptr<const auth::KeySet> keys, Metrics& counted)
       : node(engine),
         live(streamed),
+        writers(threads),
+        documents(made),
         voter_secret(std::move(secret)),
         metrics(counted),
         keys_(std::move(keys)) {}
@@ -53,6 +57,8 @@ class App {
 
   node::Node& node;
   Live& live;
+  Writers& writers;
+  Documents& documents;
   const auth::VoterSecret voter_secret;
   Metrics& metrics;
 

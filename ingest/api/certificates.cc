@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <utility>
 
 #include "engine/model/limits.h"
 #include "engine/publish/snapshot.h"
+#include "ingest/api/documents.h"
 #include "ingest/api/life.h"
 #include "ingest/api/polls.h"
 #include "ingest/api/visible.h"
+#include "ingest/api/writers.h"
 #include "ingest/auth/digest.h"
 #include "ingest/http/problem.h"
+#include "ingest/http/worker.h"
 #include "ingest/wire/content_coding.h"
 #include "ingest/wire/poll_json.h"
 #include "ingest/wire/results.h"
@@ -45,6 +49,9 @@ std::string hex(std::string_view bytes) {
 
 http::Response not_certified() {
   return http::problem(404, "not-certified", "The result of this poll is not certified.");
+}
+http::Response overloaded() {
+  return refusal(model::Outcome::overloaded, wire::Language::en);
 }
 http::Response broken() {
   return http::problem(500, "certificate-broken",
@@ -97,27 +104,38 @@ void Certificates::collect(Asked asked, http::Responder responder) {
       });
 }
 
+// To write, hash and pack a large result takes a second and more.
 void Certificates::freeze(const Asked& asked, const node::Collected& collected,
                           http::Responder responder) {
+  local_.app.writers.run([&app = local_.app, asked, collected, responder] {
+    const auto send = [responder](http::Response response) {
+      responder.worker().post([responder, response = std::move(response)]() mutable {
+        responder.send(std::move(response));
+      });
+    };
+    auto request = request_of(asked, collected);
+    if (!request) return send(request.error());
+    app.node.certify(*std::move(request), [send](const node::ChangeResult& result) {
+      send(result.outcome == node::ChangeOutcome::done ? poll_response(200, *result.poll)
+                                                       : refused_change(result));
+    });
+  });
+}
+
+Result<node::CertifyRequest, http::Response> Certificates::request_of(
+    const Asked& asked, const node::Collected& collected) {
   const auto document = final_document(collected);
   if (!document)
-    return responder.send(
-        http::problem(409, "not-final", "The last ballots are still being counted: ask again."));
-  if (document->size() > limits::kCertifiedDocumentBytes) return responder.send(too_large());
+    return http::problem(409, "not-final", "The last ballots are still being counted: ask again.");
+  if (document->size() > limits::kCertifiedDocumentBytes) return too_large();
   node::CertifyRequest request{asked.poll,
                                asked.version.value_or(collected.poll->version),
                                wire::compress_zstd(*document),
                                sha256_of(*document),
                                asked.by,
                                asked.reason};
-  if (request.compressed.size() > limits::kCertificateBytes) return responder.send(too_large());
-  local_.app.node.certify(std::move(request), [&worker = local_.worker,
-                                               responder](node::ChangeResult result) {
-    worker.post([responder, result] {
-      responder.send(result.outcome == node::ChangeOutcome::done ? poll_response(200, *result.poll)
-                                                                 : refused_change(result));
-    });
-  });
+  if (request.compressed.size() > limits::kCertificateBytes) return too_large();
+  return request;
 }
 
 void Certificates::show(const http::Request& request, std::string_view poll,
@@ -125,15 +143,15 @@ void Certificates::show(const http::Request& request, std::string_view poll,
   const auto entry = visible_poll(local_, request.head, poll);
   if (!entry) return responder.send(unknown_poll());
   if (!entry->certificate) return responder.send(not_certified());
-  const auto& certificate = *entry->certificate;
-  const auto* const document = document_of(certificate);
-  if (!document) return responder.send(broken());
-  responder.send(json_response(
-      200, json::serialize(json::object{{"poll", entry->definition->id.str()},
-                                        {"sha256", hex(certificate.sha256)},
-                                        {"certified_by", certificate.by},
-                                        {"certified_at", wire::format_time(certificate.at)},
-                                        {"bytes", document->size()}})));
+  ask(entry, responder, [entry](const http::Response& document) {
+    const auto& certificate = *entry->certificate;
+    return json_response(
+        200, json::serialize(json::object{{"poll", entry->definition->id.str()},
+                                          {"sha256", hex(certificate.sha256)},
+                                          {"certified_by", certificate.by},
+                                          {"certified_at", wire::format_time(certificate.at)},
+                                          {"bytes", document.body.size()}}));
+  });
 }
 
 void Certificates::document(const http::Request& request, std::string_view poll,
@@ -142,28 +160,40 @@ void Certificates::document(const http::Request& request, std::string_view poll,
   if (!entry) return responder.send(unknown_poll());
   if (!entry->certificate) return responder.send(not_certified());
   const auto etag = fmt::format("\"{}\"", hex(entry->certificate->sha256));
+  const auto with_headers = [etag](http::Response response) {
+    response.with(http::Header::etag, etag);
+    response.with(http::Header::cache_control, "public, max-age=31536000, immutable");
+    return response;
+  };
   const auto if_none_match = request.head.if_none_match;
-  const bool is_known = if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
-  http::Response response{304, {}, {}, {}};
-  if (!is_known) {
-    const auto* const document = document_of(*entry->certificate);
-    if (!document) return responder.send(broken());
-    response = json_response(200, *document);
-  }
-  response.with(http::Header::etag, etag);
-  response.with(http::Header::cache_control, "public, max-age=31536000, immutable");
-  responder.send(std::move(response));
+  if (if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos)
+    return responder.send(with_headers({304, {}, {}, {}}));
+  ask(entry, responder, with_headers);
 }
 
-const std::string* Certificates::document_of(const model::Certificate& certificate) {
-  if (kept_sha256_ == certificate.sha256) return &kept_;
+// Unpacked and hashed once for all who ask; what is broken is told as that to all of them.
+void Certificates::ask(const std::shared_ptr<const model::PollEntry>& poll,
+                       const http::Responder& responder, Answer answer) {
+  const auto& certificate = poll->certificate;
+  const bool is_taken = local_.app.documents.of_state(
+      "certificate " + poll->definition->id.str(), certificate, "document",
+      [certificate] { return unpack(*certificate); },
+      [responder, answer = std::move(answer)](const Documents::Document& made) {
+        responder.worker().post([responder, answer, made] {
+          if (!made) return responder.send(overloaded());
+          responder.send(made->status == 200 ? answer(*made) : http::Response(*made));
+        });
+      });
+  if (!is_taken) responder.send(overloaded());
+}
+
+// Other bytes than those that were certified must not pass for them.
+http::Response Certificates::unpack(const model::Certificate& certificate) {
   std::string document;
   const auto decoded = wire::decode(wire::Coding::zstd, certificate.compressed,
                                     limits::kCertifiedDocumentBytes, document);
-  if (decoded != wire::Decoding::done || sha256_of(document) != certificate.sha256) return nullptr;
-  kept_ = std::move(document);
-  kept_sha256_ = certificate.sha256;
-  return &kept_;
+  if (decoded != wire::Decoding::done || sha256_of(document) != certificate.sha256) return broken();
+  return json_response(200, std::move(document));
 }
 
 }  // namespace veche::api

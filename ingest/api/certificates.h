@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,13 +33,15 @@ class Certificates {
   void collect(Asked asked, http::Responder responder);
   void freeze(const Asked& asked, const node::Collected& collected, http::Responder responder);
 
-  // Null: these are not the bytes that were certified, and must not pass for them. Good until the
-  // next call.
-  const std::string* document_of(const model::Certificate& certificate);
+  // Makes an answer of the document.
+  using Answer = std::function<http::Response(const http::Response&)>;
+  void ask(const std::shared_ptr<const model::PollEntry>& poll, const http::Responder& responder,
+           Answer answer);
+  static http::Response unpack(const model::Certificate& certificate);
+  static Result<node::CertifyRequest, http::Response> request_of(const Asked& asked,
+                                                                 const node::Collected& collected);
 
   Local& local_;
-  // The last document that was asked for: to inflate and hash it costs milliseconds.
-  std::string kept_, kept_sha256_;
 };
 
 }  // namespace veche::api

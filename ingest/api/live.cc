@@ -114,7 +114,7 @@ void Live::collected(const model::PollId& id, const node::Collected& collected) 
   std::map<publish::Viewer, std::shared_ptr<Shown>> shown;
   for (auto& [view, watched] : found->second.views) {
     auto& to_viewer = shown[view.viewer];
-    if (!to_viewer) to_viewer = show(collected, view.viewer);
+    if (!to_viewer) to_viewer = show(collected, found->second, view.viewer);
     update(view, watched, to_viewer);
   }
   metrics_.live_encoded(Clock::now() - begin);
@@ -165,11 +165,18 @@ const LiveEvents& Live::opening_of(const LiveView& view, Watched& watched) const
   return opening;
 }
 
-std::shared_ptr<Live::Shown> Live::show(const node::Collected& collected, publish::Viewer viewer) {
+std::shared_ptr<Live::Shown> Live::show(const node::Collected& collected, const Poll& poll,
+                                        publish::Viewer viewer) {
+  const bool by_territory =
+      std::any_of(poll.views.begin(), poll.views.end(), [&](const auto& other) {
+        return other.first.viewer == viewer && other.first.filter.by_territory;
+      });
   auto shown = std::make_shared<Shown>();
   shown->poll = collected.poll->definition->id.str();
   shown->state = model::name(collected.poll->phase);
-  auto published = publish::publish(collected, viewer);
+  auto published =
+      publish::publish(collected, viewer,
+                       by_territory ? publish::Detail::by_territory : publish::Detail::whole_poll);
   if (const auto* hidden = std::get_if<publish::Hidden>(&published)) {
     shown->until = hidden->until;
     return shown;

@@ -112,7 +112,8 @@ class Live {
   void open(const LiveView& view, Watched& watched) const;
   const LiveEvents& opening_of(const LiveView& view, Watched& watched) const;
 
-  static std::shared_ptr<Shown> show(const node::Collected& collected, publish::Viewer viewer);
+  static std::shared_ptr<Shown> show(const node::Collected& collected, const Poll& poll,
+                                     publish::Viewer viewer);
   http::Frame frame(std::string_view event, std::string_view version, std::string_view data) const;
   http::Frame totals_of(Shown& shown) const;
   http::Frame hidden_of(const Shown& shown) const;

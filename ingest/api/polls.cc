@@ -4,26 +4,20 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <utility>
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/documents.h"
 #include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/json_writer.h"
 #include "ingest/wire/poll_json.h"
 
 namespace veche::api {
 namespace {
 
 namespace json = boost::json;
-
-// Whether somebody registered in the territory may vote in the poll.
-bool concerns(const model::PollEntry& poll, const model::TerritoryCode& territory) {
-  return std::any_of(poll.definition->targets.begin(), poll.definition->targets.end(),
-                     [&](const auto& target) {
-                       const auto* code = std::get_if<model::TerritoryCode>(&target);
-                       return code && poll.tree->is_within(territory, *code);
-                     });
-}
 
 struct ListQuery {
   std::optional<std::string> state;
@@ -60,6 +54,49 @@ std::optional<ListQuery> read_query(const http::RequestHead& head, std::string& 
   return query;
 }
 
+using Selected = std::vector<std::shared_ptr<const model::PollEntry>>;
+
+// One more than a page can hold, if there is one: that there is a next page.
+Selected select(const model::Directory& directory, const ListQuery& query, Reader& reader) {
+  Selected selected;
+  const auto& all = directory.polls;
+  const auto first =
+      query.after.empty() ? all.begin() : all.upper_bound(*model::PollId::parse(query.after));
+  for (auto poll = first; poll != all.end() && selected.size() <= query.limit; ++poll) {
+    if (query.state && model::name(poll->second->phase) != *query.state) continue;
+    if (query.territory && !model::has_target_over(*poll->second, *query.territory)) continue;
+    if (reader.sees(*poll->second)) selected.push_back(poll->second);
+  }
+  return selected;
+}
+
+// As many as fit, but one at least.
+http::Response page_of(const Selected& selected, std::size_t limit) {
+  wire::JsonWriter json;
+  json.open('{').key("polls").open('[');
+  std::size_t written = 0, bytes = 0;
+  for (; written < std::min(selected.size(), limit); ++written) {
+    const auto poll = json::serialize(wire::write_poll(*selected[written]));
+    bytes += poll.size();
+    if (written > 0 && bytes > limits::kListBytes) break;
+    json.value(poll);
+  }
+  json.close(']').key("next_cursor");
+  if (written < selected.size())
+    json.text(selected[written - 1]->definition->id.view());
+  else
+    json.null();
+  return json_response(200, json.close('}').take());
+}
+
+// Equal pages of one state are one document, whoever asks for them, and with whatever limit.
+std::string form_of(const Selected& selected, std::size_t limit) {
+  std::string form = selected.size() > limit ? "and more:" : "all:";
+  for (std::size_t i = 0; i < std::min(selected.size(), limit); ++i)
+    form.append(" ").append(selected[i]->definition->id.view());
+  return form;
+}
+
 }  // namespace
 
 void Polls::list(const http::Request& request, http::Responder responder) {
@@ -67,29 +104,25 @@ void Polls::list(const http::Request& request, http::Responder responder) {
   const auto query = read_query(request.head, fault);
   if (!query) return responder.send(http::problem(400, "bad-parameter", fault));
   Reader reader(local_, request.head);
-  json::array polls;
-  json::value next_cursor;
-  const auto& all = local_.directory().polls;
-  const auto first =
-      query->after.empty() ? all.begin() : all.upper_bound(*model::PollId::parse(query->after));
-  for (auto poll = first; poll != all.end(); ++poll) {
-    if (query->state && model::name(poll->second->phase) != *query->state) continue;
-    if (query->territory && !concerns(*poll->second, *query->territory)) continue;
-    if (!reader.sees(*poll->second)) continue;
-    if (polls.size() == query->limit) {
-      next_cursor = polls.back().at("id");
-      break;
-    }
-    polls.push_back(wire::write_poll(*poll->second));
-  }
-  responder.send(
-      json_response(200, json::serialize(json::object{{"polls", std::move(polls)},
-                                                      {"next_cursor", std::move(next_cursor)}})));
+  const auto directory = local_.app.node.directory();
+  auto selected = select(*directory, *query, reader);
+  auto form = form_of(selected, query->limit);
+  const auto overloaded = refusal(model::Outcome::overloaded, wire::Language::en);
+  const bool is_taken = local_.app.documents.of_state(
+      "polls", directory, std::move(form),
+      [selected = std::move(selected), limit = query->limit] { return page_of(selected, limit); },
+      sender(responder, overloaded));
+  if (!is_taken) responder.send(http::Response(overloaded));
 }
 
 void Polls::show(const http::Request& request, std::string_view poll, http::Responder responder) {
   const auto entry = visible_poll(local_, request.head, poll);
-  responder.send(entry ? poll_response(200, *entry) : unknown_poll());
+  if (!entry) return responder.send(unknown_poll());
+  local_.app.documents.of_state(
+      "poll " + entry->definition->id.str(), entry, "json",
+      [entry] { return poll_response(200, *entry); },
+      sender(responder, refusal(model::Outcome::overloaded, wire::Language::en)),
+      Writers::Order::first);
 }
 
 void Polls::history(const http::Request& request, std::string_view poll,

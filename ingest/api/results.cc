@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
@@ -35,17 +35,17 @@ void Results::results(const http::Request& request, std::string_view poll, Forma
   const auto entry = visible_poll(local_, request.head, poll);
   if (!entry) return responder.send(unknown_poll());
   std::string fault;
-  auto view = read_view(request.head, format, *entry->tree, fault);
+  auto view = read_view(request.head, format, *entry, fault);
   if (!view) return responder.send(http::problem(400, "bad-parameter", fault));
   Question question{[responder](http::Response&& made) { responder.send(std::move(made)); }, *view,
                     std::string(request.head.if_none_match)};
-  if (view->viewer == publish::Viewer::auditor)
+  if (view->look.viewer == publish::Viewer::auditor)
     return audit(request, responder, entry, std::move(question));
   const auto viewer = viewer_of(local_, *entry, request.head.authorization);
   if (!viewer) return responder.send(refusal(viewer.error()));
-  question.view.viewer = *viewer;
+  question.view.look.viewer = *viewer;
   if (const auto version = request.head.query("version"))
-    return answer_version(entry, *version, question);
+    return ask_version(entry, *version, std::move(question));
   ask(entry, std::move(question));
 }
 
@@ -70,46 +70,37 @@ void Results::audit(const http::Request& request, const http::Responder& respond
 
 void Results::for_voter(const model::PollId& poll, Taker take) {
   View view;
-  view.viewer = publish::Viewer::voter;
-  ask(local_.directory().find(poll), {std::move(take), view, {}});
+  view.look = {publish::Viewer::voter, publish::Detail::whole_poll, std::nullopt};
+  ask(local_.directory().find(poll), {std::move(take), view, {}}, Writers::Order::first);
 }
 
-void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question question) {
-  const auto& view = question.view;
-  if (!publish::needs_tallies(*poll, view.viewer))
-    return answer(question, response_of(publish::publish(poll, view.viewer), view));
-  if (gatherer_.is_full())
-    return question.take(refusal(model::Outcome::overloaded, wire::Language::en));
-  gatherer_.ask(poll->definition->id, std::move(question));
-}
-
-// Those who ask the same get the same bytes, made once.
-void Results::answer_all(const node::Collected& collected, const std::vector<Question>& questions) {
-  std::map<View, http::Response> made;
-  for (const auto& question : questions) {
-    auto found = made.find(question.view);
-    if (found == made.end())
-      found = made.emplace(
-                      question.view,
-                      response_of(publish::publish(collected, question.view.viewer), question.view))
-                  .first;
-    answer(question, found->second);
-  }
+void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question question,
+                  Writers::Order order) {
+  const auto view = question.view;
+  const auto asked = std::make_shared<const Question>(std::move(question));
+  const bool is_taken = local_.app.documents.of_counts(
+      poll, view.look, form_of(view),
+      [view](const auto&, const auto* published) { return response_of(published, view); },
+      [asked, &worker = local_.worker](const Documents::Document& made) {
+        worker.post([asked, made] { answer(*asked, made); });
+      },
+      order);
+  if (!is_taken) answer(*asked, nullptr);
 }
 
 std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,
-                                                const model::TerritoryTree& tree,
+                                                const model::PollEntry& poll,
                                                 std::string& fault) {
   View view;
   view.format = format;
-  if (const auto filter = read_filter(head, tree))
+  if (const auto filter = read_filter(head, *poll.tree))
     view.filter = *filter;
   else
     fault = filter.error();
   if (const auto exact = head.query("view")) {
     if (*exact != "exact") fault = "view is exact, or left out";
     if (head.query("version")) fault = "view=exact shows the counts of now: leave version out";
-    view.viewer = publish::Viewer::auditor;
+    view.look.viewer = publish::Viewer::auditor;
   }
   if (const auto lang = head.query("lang")) {
     if (*lang != "ru" && *lang != "en") fault = "lang is ru or en";
@@ -124,35 +115,60 @@ std::optional<Results::View> Results::read_view(const http::RequestHead& head, F
     if (!step) fault = "step is 1h..24h or 1d..31d";
     view.step_hours = step.value_or(1);
   }
-  return fault.empty() ? std::optional(view) : std::nullopt;
+  if (!fault.empty()) return std::nullopt;
+  normalise(*poll.definition, view);
+  return view;
+}
+
+// Every parameter was checked; one that changes no byte of this format must not make a document of
+// its own.
+void Results::normalise(const model::PollDefinition& poll, View& view) {
+  if (view.format != Format::turnout) view.step_hours = 1;
+  if (view.format == Format::turnout) view.filter = {};
+  if (view.format != Format::csv) view.csv = {};
+  // Without titles in English, `lang` chooses no more than what is before decimals in a spreadsheet.
+  const bool has_english =
+      std::any_of(poll.questions.begin(), poll.questions.end(), [](const auto& question) {
+        return std::any_of(question.options.begin(), question.options.end(),
+                           [](const auto& option) { return !option.title.en.empty(); });
+      });
+  if (!has_english && !view.csv.for_excel) view.csv.titles = wire::CsvStyle{}.titles;
+  view.look.detail = view.filter.by_territory ? publish::Detail::by_territory
+                                              : publish::Detail::whole_poll;
+}
+
+std::string Results::form_of(const View& view) {
+  return fmt::format("{} {} {} {} {} {} {}", static_cast<int>(view.format),
+                     view.filter.by_territory, view.filter.level ? int{*view.filter.level} : -1,
+                     view.filter.parent ? view.filter.parent->view() : "",
+                     static_cast<int>(view.csv.titles), view.csv.for_excel, view.step_hours);
 }
 
 // As of a version that was published before. In `exact` none is kept: counts change with every
 // ballot, and the log is their history.
-void Results::answer_version(const std::shared_ptr<const model::PollEntry>& poll,
-                             std::string_view version, const Question& question) {
+void Results::ask_version(const std::shared_ptr<const model::PollEntry>& poll,
+                          std::string_view version, Question question) {
   const auto dash = version.find('-');
   const auto number = model::parse_number<std::uint64_t>(version.substr(0, dash));
   if (!number)
     return question.take(http::problem(400, "bad-parameter", "version is one that results told"));
-  if (publish::needs_tallies(*poll, question.view.viewer))
+  if (publish::needs_tallies(*poll, question.view.look.viewer))
     return question.take(http::problem(
         404, "version-not-kept", "The poll shows exact counts, of which no version is kept."));
-  const auto published = publish::publish_version(
-      poll, *number, dash == version.npos ? "" : version.substr(dash + 1), question.view.viewer);
-  if (!published)
-    return question.take(
-        http::problem(404, "version-not-kept", "This version of the results is not kept."));
-  answer(question, response_of(*published, question.view));
+  question.view.look.version = EarlierVersion{
+      *number, std::string(dash == version.npos ? "" : version.substr(dash + 1))};
+  ask(poll, std::move(question));
 }
 
-http::Response Results::response_of(const publish::Published& published, const View& view) {
-  if (const auto* hidden = std::get_if<publish::Hidden>(&published))
+http::Response Results::response_of(const publish::Published* published, const View& view) {
+  if (!published)
+    return http::problem(404, "version-not-kept", "This version of the results is not kept.");
+  if (const auto* hidden = std::get_if<publish::Hidden>(published))
     return http::problem(403, "results-hidden",
                          hidden->until == publish::kNever
                              ? "The poll was cancelled: its results are never shown."
                              : fmt::format("Not shown until {}.", hidden->until));
-  const auto& snapshot = std::get<publish::Snapshot>(published);
+  const auto& snapshot = std::get<publish::Snapshot>(*published);
   http::Response response;
   std::string_view form = "json";
   switch (view.format) {
@@ -171,7 +187,7 @@ http::Response Results::response_of(const publish::Published& published, const V
                                 snapshot.poll->definition->id.view(), snapshot.version));
       form = view.csv.for_excel ? "excel" : "csv";
   }
-  const bool exact = view.viewer == publish::Viewer::auditor;
+  const bool exact = view.look.viewer == publish::Viewer::auditor;
   response.with(http::Header::etag,
                 fmt::format("W/\"{}-{}{}\"", snapshot.version, form, exact ? "-exact" : ""));
   response.with(http::Header::cache_control, exact ? "no-store" : "no-cache");
@@ -179,12 +195,14 @@ http::Response Results::response_of(const publish::Published& published, const V
   return response;
 }
 
-void Results::answer(const Question& question, const http::Response& made) {
-  auto response = made;
-  const auto etag = std::find_if(made.headers.begin(), made.headers.end(), [](const auto& header) {
+void Results::answer(const Question& question, const Documents::Document& made) {
+  if (!made) return question.take(refusal(model::Outcome::overloaded, wire::Language::en));
+  auto response = *made;
+  const auto& headers = made->headers;
+  const auto etag = std::find_if(headers.begin(), headers.end(), [](const auto& header) {
     return header.first == http::Header::etag;
   });
-  if (etag != made.headers.end() && holds(question.if_none_match, etag->second)) {
+  if (etag != headers.end() && holds(question.if_none_match, etag->second)) {
     response.status = 304;
     response.content_type = {};
     response.body.clear();

@@ -6,11 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "engine/publish/snapshot.h"
 #include "ingest/api/app.h"
-#include "ingest/api/gatherer.h"
+#include "ingest/api/documents.h"
 #include "ingest/wire/results.h"
 
 namespace veche::api {
@@ -19,10 +18,7 @@ class Results {
  public:
   enum class Format : std::uint8_t { json, csv, turnout };
 
-  explicit Results(Local& local)
-      : local_(local), gatherer_(local, [](const auto& collected, const auto& questions) {
-          answer_all(collected, questions);
-        }) {}
+  explicit Results(Local& local) : local_(local) {}
 
   void results(const http::Request& request, std::string_view poll, Format format,
                http::Responder responder);
@@ -33,14 +29,14 @@ class Results {
                http::Responder responder);
 
  private:
-  // What is asked for: equal views of one gathering have equal answers.
+  // What is asked for. What a format has no use for is as if it had not been said: equal views of
+  // equal counts are one document.
   struct View {
-    publish::Viewer viewer = publish::Viewer::anybody;
+    Look look;
     Format format = Format::json;
     wire::TerritoryFilter filter;
     wire::CsvStyle csv;
     std::uint32_t step_hours = 1;
-    friend auto operator<=>(const View&, const View&) = default;
   };
   struct Question {
     Taker take;
@@ -50,17 +46,18 @@ class Results {
 
   void audit(const http::Request& request, const http::Responder& responder,
              const std::shared_ptr<const model::PollEntry>& poll, Question question);
-  void ask(const std::shared_ptr<const model::PollEntry>& poll, Question question);
-  void answer_version(const std::shared_ptr<const model::PollEntry>& poll, std::string_view version,
-                      const Question& question);
+  void ask(const std::shared_ptr<const model::PollEntry>& poll, Question question,
+           Writers::Order order = Writers::Order::in_turn);
+  void ask_version(const std::shared_ptr<const model::PollEntry>& poll, std::string_view version,
+                   Question question);
   static std::optional<View> read_view(const http::RequestHead& head, Format format,
-                                       const model::TerritoryTree& tree, std::string& fault);
-  static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
-  static http::Response response_of(const publish::Published& published, const View& view);
-  static void answer(const Question& question, const http::Response& made);
+                                       const model::PollEntry& poll, std::string& fault);
+  static void normalise(const model::PollDefinition& poll, View& view);
+  static std::string form_of(const View& view);
+  static http::Response response_of(const publish::Published* published, const View& view);
+  static void answer(const Question& question, const Documents::Document& made);
 
   Local& local_;
-  Gatherer<Question> gatherer_;
 };
 
 }  // namespace veche::api

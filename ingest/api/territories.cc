@@ -3,37 +3,35 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
-
 #include "engine/apply/control.h"
 #include "engine/model/limits.h"
+#include "ingest/api/documents.h"
 #include "ingest/api/staff.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/json_writer.h"
 
 namespace veche::api {
 namespace {
 
-namespace json = boost::json;
-
-json::object territory_json(const model::TerritoryTree& tree, const model::Territory& node) {
-  return {
-      {"code", node.code.str()},
-      {"name", node.name},
-      {"kind", node.kind},
-      {"level", node.level},
-      {"parent", node.parent ? json::value(tree[*node.parent].code.str()) : json::value()},
-      {"population", node.town_population ? json::value(*node.town_population) : json::value()}};
+std::string tree_json(const model::TreeVersion& version) {
+  const auto& tree = *version.tree;
+  wire::JsonWriter json;
+  json.open('{').key("version").number(version.version);
+  json.key("valid_from").text(format_date(version.valid_from)).key("territories").open('[');
+  for (const auto& node : tree.nodes()) {
+    json.open('{').key("code").text(node.code.view()).key("name").text(node.name);
+    json.key("kind").text(node.kind).key("level").number(node.level).key("parent");
+    node.parent ? json.text(tree[*node.parent].code.view()) : json.null();
+    json.key("population");
+    node.town_population ? json.number(*node.town_population) : json.null();
+    json.close('}');
+  }
+  return json.close(']').close('}').take();
 }
 
 http::Response tree_response(const model::TreeVersion& version, bool as_csv) {
-  const auto& tree = *version.tree;
-  if (as_csv) return {200, "text/csv; charset=utf-8", tree.to_csv(), {}};
-  json::array territories;
-  for (const auto& node : tree.nodes()) territories.push_back(territory_json(tree, node));
-  return json_response(200,
-                       json::serialize(json::object{{"version", version.version},
-                                                    {"valid_from", format_date(version.valid_from)},
-                                                    {"territories", std::move(territories)}}));
+  if (as_csv) return {200, "text/csv; charset=utf-8", version.tree->to_csv(), {}};
+  return json_response(200, tree_json(version));
 }
 
 }  // namespace
@@ -49,10 +47,20 @@ void Territories::get(const http::Request& request, http::Responder responder) {
         http::problem(404, "no-territories", "No territory tree was loaded yet."));
   const bool as_csv = request.head.accept.starts_with("text/csv");
   const auto etag = fmt::format("W/\"{}-{}\"", latest->version, as_csv ? "csv" : "json");
-  auto response = request.head.if_none_match == etag ? http::Response{304, {}, {}, {}}
-                                                     : tree_response(*latest, as_csv);
-  response.with(http::Header::etag, etag).with(http::Header::vary, "Accept");
-  responder.send(std::move(response));
+  const auto with_headers = [etag](http::Response response) {
+    response.with(http::Header::etag, etag).with(http::Header::vary, "Accept");
+    return response;
+  };
+  if (request.head.if_none_match == etag)
+    return responder.send(with_headers({304, {}, {}, {}}));
+  const auto overloaded = refusal(model::Outcome::overloaded, wire::Language::en);
+  const bool is_taken = local_.app.documents.of_state(
+      fmt::format("tree {}", latest->version), latest->tree, as_csv ? "csv" : "json",
+      [version = *latest, as_csv, with_headers] {
+        return with_headers(tree_response(version, as_csv));
+      },
+      sender(responder, overloaded));
+  if (!is_taken) responder.send(http::Response(overloaded));
 }
 
 void Territories::put(const http::Request& request, http::Responder responder) {

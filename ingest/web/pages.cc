@@ -1,12 +1,14 @@
 #include "ingest/web/pages.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <utility>
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "ingest/api/documents.h"
 #include "ingest/api/view.h"
 #include "ingest/api/visible.h"
 #include "ingest/web/poll_page.h"
@@ -55,23 +57,34 @@ std::optional<TerritoryView> read_territory_view(const http::RequestHead& head) 
   return view.filter.level ? std::optional(view) : std::nullopt;
 }
 
-http::Response page_of(const model::PollEntry& poll, const publish::Published& published,
-                       const PageView& view) {
-  const PollView page{poll, published, view.territories};
-  return view.territory ? territory_page(page, *view.territory, view.reader)
-                        : poll_page(page, view.reader);
-}
-
 }  // namespace
 
 void Pages::list(const http::Request& request, http::Responder responder) {
   const auto reader = reader_of(request.head, local_.app.has_test_data());
   const auto view = read_list_view(request.head);
   if (!view) return responder.send(error_page(400, reader));
-  const auto& directory = local_.directory();
-  const auto* tree = directory.latest_tree();
-  names_.use(tree ? tree->tree : nullptr);
-  responder.send(poll_list(directory, names_, *view, reader));
+  const auto directory = local_.app.node.directory();
+  const auto* tree = directory->latest_tree();
+  const auto names = view->search.empty() ? nullptr : names_of(tree ? tree->tree : nullptr);
+  const bool is_taken = local_.app.documents.of_state(
+      "list of polls", directory, form_of(*view, reader),
+      [directory, names, view = *view, reader] {
+        return poll_list(*directory, names.get(), view, reader);
+      },
+      api::sender(responder, error_page(503, reader)));
+  if (!is_taken) responder.send(error_page(503, reader));
+}
+
+std::string Pages::form_of(const PollListView& view, const Reader& reader) {
+  return fmt::format("{} {} {} {} {}", static_cast<int>(reader.language), reader.chose_language,
+                     view.phase ? static_cast<int>(*view.phase) : -1, view.page, view.search);
+}
+
+// Made anew when there is another tree.
+std::shared_ptr<const TerritoryNames> Pages::names_of(
+    const std::shared_ptr<const model::TerritoryTree>& tree) {
+  if (!names_ || names_->tree() != tree) names_ = std::make_shared<const TerritoryNames>(tree);
+  return names_;
 }
 
 void Pages::poll(const http::Request& request, std::string_view poll, http::Responder responder) {
@@ -92,40 +105,35 @@ void Pages::territory(const http::Request& request, std::string_view poll,
   ask(poll, {code, *territories, reader}, responder);
 }
 
-void Pages::ask(std::string_view poll, PageView view, http::Responder responder) {
+void Pages::ask(std::string_view poll, const View& view, const http::Responder& responder) {
   const auto id = model::PollId::parse(poll);
   const auto entry = id ? api::public_poll(local_, *id) : nullptr;
   if (!entry) return responder.send(error_page(404, view.reader));
   const auto level = view.territories.filter.level;
   if (level && !api::has_level(*entry->tree, *level))
     return responder.send(error_page(400, view.reader));
-  if (!publish::needs_tallies(*entry, publish::Viewer::anybody))
-    return responder.send(page_of_log(entry, view));
-  if (gatherer_.is_full()) return responder.send(error_page(503, view.reader));
-  gatherer_.ask(*id, {responder, std::move(view)});
+  const bool is_taken = local_.app.documents.of_counts(
+      entry, {}, form_of(view),
+      [view](const auto& counted, const auto* published) {
+        return page_of(counted, *published, view);
+      },
+      api::sender(responder, error_page(503, view.reader)));
+  if (!is_taken) responder.send(error_page(503, view.reader));
 }
 
-// Everything that such a page says is in the entry, so it changes with the entry alone.
-http::Response Pages::page_of_log(const std::shared_ptr<const model::PollEntry>& poll,
-                                  const PageView& view) {
-  if (const auto* kept = kept_.find(poll, view)) return *kept;
-  const auto published = publish::publish(poll, publish::Viewer::anybody);
-  auto page = page_of(*poll, published, view);
-  kept_.keep(poll, view, page);
-  return page;
+// The path of the page says which territory it is of.
+std::string Pages::form_of(const View& view) {
+  const auto& [filter, search] = view.territories;
+  return fmt::format("page {} {} {} {} {}", view.reader.path,
+                     static_cast<int>(view.reader.language), view.reader.chose_language,
+                     filter.level ? int{*filter.level} : -1, search);
 }
 
-// Those who ask the same get the same bytes, made once.
-void Pages::answer_all(const node::Collected& collected, const std::vector<Question>& questions) {
-  const auto published = publish::publish(collected, publish::Viewer::anybody);
-  std::map<PageView, http::Response> made;
-  for (const auto& [responder, view] : questions) {
-    auto found = made.find(view);
-    if (found == made.end())
-      found = made.emplace(view, page_of(*collected.poll, published, view)).first;
-    auto response = found->second;
-    responder.send(std::move(response));
-  }
+http::Response Pages::page_of(const model::PollEntry& poll, const publish::Published& published,
+                              const View& view) {
+  const PollView page{poll, published, view.territories};
+  return view.territory ? territory_page(page, *view.territory, view.reader)
+                        : poll_page(page, view.reader);
 }
 
 void Pages::asset(const http::Request& request, http::Responder responder) {

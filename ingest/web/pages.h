@@ -2,22 +2,19 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
-#include <vector>
 
 #include "ingest/api/app.h"
-#include "ingest/api/gatherer.h"
-#include "ingest/web/kept_pages.h"
 #include "ingest/web/poll_list.h"
+#include "ingest/web/territory_table.h"
 
 namespace veche::web {
 
 class Pages {
  public:
-  explicit Pages(api::Local& local)
-      : local_(local), gatherer_(local, [](const auto& collected, const auto& questions) {
-          answer_all(collected, questions);
-        }) {}
+  explicit Pages(api::Local& local) : local_(local) {}
 
   void list(const http::Request& request, http::Responder responder);
   void poll(const http::Request& request, std::string_view poll, http::Responder responder);
@@ -26,20 +23,23 @@ class Pages {
   void asset(const http::Request& request, http::Responder responder);
 
  private:
-  struct Question {
-    http::Responder responder;
-    PageView view;
+  // What is asked for of a poll.
+  struct View {
+    std::optional<model::TerritoryCode> territory;
+    TerritoryView territories;
+    Reader reader;
   };
 
-  void ask(std::string_view poll, PageView view, http::Responder responder);
-  http::Response page_of_log(const std::shared_ptr<const model::PollEntry>& poll,
-                             const PageView& view);
-  static void answer_all(const node::Collected& collected, const std::vector<Question>& questions);
+  void ask(std::string_view poll, const View& view, const http::Responder& responder);
+  std::shared_ptr<const TerritoryNames> names_of(
+      const std::shared_ptr<const model::TerritoryTree>& tree);
+  static std::string form_of(const PollListView& view, const Reader& reader);
+  static std::string form_of(const View& view);
+  static http::Response page_of(const model::PollEntry& poll, const publish::Published& published,
+                                const View& view);
 
   api::Local& local_;
-  api::Gatherer<Question> gatherer_;
-  TerritoryNames names_;
-  KeptPages kept_;
+  std::shared_ptr<const TerritoryNames> names_;  // of the tree that was searched last
 };
 
 }  // namespace veche::web

@@ -32,23 +32,16 @@ bool comes_before(const PollEntry* a, const PollEntry* b) {
   return x.id < y.id;
 }
 
-// Whether somebody registered in one of the territories may vote. Targets lie in the order of the
-// tree and none within another, so the one before a place is the only one that can hold it.
 bool concerns(const PollEntry& poll, const std::vector<model::TerritoryCode>& territories) {
-  const auto& targets = poll.target_places;
-  return std::any_of(territories.begin(), territories.end(), [&](const auto& code) {
-    const auto place = poll.tree->find(code);
-    if (!place) return false;
-    const auto after = std::upper_bound(targets.begin(), targets.end(), *place);
-    return after != targets.begin() && poll.tree->is_within(*place, *(after - 1));
-  });
+  return std::any_of(territories.begin(), territories.end(),
+                     [&](const auto& code) { return model::has_target_over(poll, code); });
 }
 
 std::vector<const PollEntry*> found_in(const model::Directory& directory,
-                                       const TerritoryNames& names, const PollListView& view) {
+                                       const TerritoryNames* names, const PollListView& view) {
   const auto wanted = folded(view.search);
   const auto territories =
-      wanted.empty() ? std::vector<model::TerritoryCode>() : names.find(wanted);
+      wanted.empty() || !names ? std::vector<model::TerritoryCode>() : names->find(wanted);
   std::vector<const PollEntry*> found;
   for (const auto& [id, poll] : directory.polls) {
     if (!poll->was_approved || (view.phase && poll->phase != *view.phase)) continue;
@@ -139,10 +132,8 @@ void add_pages(const PollListView& view, std::size_t found, const Reader& reader
 
 }  // namespace
 
-void TerritoryNames::use(std::shared_ptr<const model::TerritoryTree> tree) {
-  if (tree == tree_) return;
-  tree_ = std::move(tree);
-  folded_.clear();
+TerritoryNames::TerritoryNames(std::shared_ptr<const model::TerritoryTree> tree)
+    : tree_(std::move(tree)) {
   if (!tree_) return;
   for (const auto& node : tree_->nodes()) folded_.push_back(folded(node.name));
 }
@@ -157,7 +148,7 @@ std::vector<model::TerritoryCode> TerritoryNames::find(const std::string& text) 
   return found;
 }
 
-http::Response poll_list(const model::Directory& directory, const TerritoryNames& names,
+http::Response poll_list(const model::Directory& directory, const TerritoryNames* names,
                          const PollListView& view, const Reader& reader) {
   const auto language = reader.language;
   const auto found = found_in(directory, names, view);

@@ -18,20 +18,22 @@ struct PollListView {
   std::size_t page = 1;
 };
 
-// Names of territories ready to be searched; made anew when there is another tree.
+// Names of territories ready to be searched. Immutable.
 class TerritoryNames {
  public:
-  void use(std::shared_ptr<const model::TerritoryTree> tree);
+  explicit TerritoryNames(std::shared_ptr<const model::TerritoryTree> tree);  // may be null
+
+  const std::shared_ptr<const model::TerritoryTree>& tree() const { return tree_; }
   // The first territories whose name holds the folded text.
   std::vector<model::TerritoryCode> find(const std::string& text) const;
 
  private:
-  std::shared_ptr<const model::TerritoryTree> tree_;
+  const std::shared_ptr<const model::TerritoryTree> tree_;
   std::vector<std::string> folded_;  // by place
 };
 
-// Without drafts, which are not for the public.
-http::Response poll_list(const model::Directory& directory, const TerritoryNames& names,
+// Without drafts, which are not for the public. `names` may be null where nothing is looked for.
+http::Response poll_list(const model::Directory& directory, const TerritoryNames* names,
                          const PollListView& view, const Reader& reader);
 
 }  // namespace veche::web

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "ingest/web/html.h"
-#include "ingest/web/kept_pages.h"
 #include "ingest/web/load_page.h"
 #include "ingest/web/poll_list.h"
 #include "ingest/web/poll_page.h"
@@ -537,49 +536,6 @@ TEST_F(PollPages, OfTerritoriesExistWhereTheResultHasThem) {
   EXPECT_EQ(territory(publish::Hidden{"later"}, "75603407").status, 200);
 }
 
-TEST_F(PollPages, OfOneEntryAreMadeOnce) {
-  KeptPages kept;
-  PageView view;
-  view.reader.path = "/polls/bridge";
-  EXPECT_EQ(kept.find(entry_, view), nullptr);
-  kept.keep(entry_, view, {200, "text/html", "page", {}});
-  ASSERT_NE(kept.find(entry_, view), nullptr);
-  EXPECT_EQ(kept.find(entry_, view)->body, "page");
-  auto other = view;
-  other.reader.language = Language::ru;
-  EXPECT_EQ(kept.find(entry_, other), nullptr);
-  other = view;
-  other.territory = code("75603000");
-  EXPECT_EQ(kept.find(entry_, other), nullptr);
-
-  const auto next = std::make_shared<const model::PollEntry>(*entry_);
-  EXPECT_EQ(kept.find(next, view), nullptr) << "something happened to the poll";
-  kept.keep(next, view, {200, "text/html", "newer", {}});
-  EXPECT_EQ(kept.find(next, view)->body, "newer");
-  EXPECT_EQ(kept.find(entry_, view), nullptr) << "nobody will ask for it again";
-}
-
-TEST_F(PollPages, AreKeptWithinLimits) {
-  KeptPages kept;
-  const auto view = [](std::size_t i) {
-    PageView made;
-    made.territories.search = std::to_string(i);
-    return made;
-  };
-  for (std::size_t i = 0; i < limits::kPagesKept; ++i)
-    kept.keep(entry_, view(i), {200, "text/html", "x", {}});
-  EXPECT_NE(kept.find(entry_, view(0)), nullptr);
-  kept.keep(entry_, view(limits::kPagesKept), {200, "text/html", "x", {}});
-  EXPECT_EQ(kept.find(entry_, view(1)), nullptr) << "not asked for the longest";
-  EXPECT_NE(kept.find(entry_, view(0)), nullptr);
-  const std::string large(limits::kPageBytesKept, 'x');
-  kept.keep(entry_, view(99), {200, "text/html", large, {}});
-  EXPECT_NE(kept.find(entry_, view(99)), nullptr);
-  EXPECT_EQ(kept.find(entry_, view(0)), nullptr) << "it alone is as much as is kept";
-  kept.keep(entry_, view(100), {200, "text/html", large + 'x', {}});
-  EXPECT_EQ(kept.find(entry_, view(100)), nullptr);
-}
-
 // --- The list ------------------------------------------------------------------------------------
 
 class PollList : public PollPages {
@@ -597,9 +553,8 @@ class PollList : public PollPages {
     directory_.polls[definition->id] = entry;
   }
   std::string list(const PollListView& view = {}) {
-    TerritoryNames names;
-    names.use(entry_->tree);
-    return poll_list(directory_, names, view, {}).body;
+    const TerritoryNames names(entry_->tree);
+    return std::string(poll_list(directory_, &names, view, {}).body);
   }
 
   model::Directory directory_;

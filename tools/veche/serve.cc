@@ -17,8 +17,10 @@
 #include "engine/node/node.h"
 #include "engine/node/stop_reason.h"
 #include "ingest/api/api.h"
+#include "ingest/api/documents.h"
 #include "ingest/api/live.h"
 #include "ingest/api/metrics.h"
+#include "ingest/api/writers.h"
 #include "ingest/auth/jwks.h"
 #include "ingest/auth/voter.h"
 #include "ingest/http/server.h"
@@ -129,17 +131,19 @@ class Service {
   }
 
   // 1. New requests are refused, connections taken no more.  2. What was taken is answered.
-  // 3. Nothing is streamed any more.  4. The log is closed, what was in it applied, and the last
+  // 3. Nothing is streamed any more, and no document made.  4. The log is closed, what was in it applied, and the last
   // checkpoint written.
   void stop() {
     if (app_) app_->start_draining();
     if (server_) server_->drain(limits::kDrainDeadline);
     if (metrics_server_) metrics_server_->drain(1s);
     if (live_) live_->stop();
+    writers_.stop();
     if (node_) node_->drain();
     server_.reset();
     metrics_server_.reset();
     live_.reset();
+    documents_.reset();
     node_.reset();
   }
 
@@ -263,9 +267,11 @@ class Service {
     node_options.publish_interval = *parse_tick(options_.tick);
     node_ = std::make_unique<node::Node>(*log_, std::move(indexes), std::move(node_options));
     live_ = std::make_unique<api::Live>(*node_, metrics_, *parse_tick(options_.tick), boot);
-    app_ = std::make_unique<api::App>(*node_, *live_, std::move(*secret_),
-                                      std::make_shared<const auth::KeySet>(*std::move(keys)),
-                                      metrics_);
+    documents_ = std::make_unique<api::Documents>(
+        [this](const auto& poll, auto done) { node_->collect(poll, std::move(done)); }, writers_);
+    app_ = std::make_unique<api::App>(
+        *node_, *live_, writers_, *documents_, std::move(*secret_),
+        std::make_shared<const auth::KeySet>(*std::move(keys)), metrics_);
     if (options_.test_data) app_->mark_test_data();
     if (!options_.access_log.empty() && !metrics_.log_requests_to(options_.access_log))
       return Fault(fmt::format("the access log {} cannot be opened", options_.access_log));
@@ -399,6 +405,8 @@ class Service {
   std::vector<std::unique_ptr<storage::CheckpointedIndex>> indexes_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<api::Live> live_;
+  api::Writers writers_;
+  std::unique_ptr<api::Documents> documents_;
   std::unique_ptr<api::App> app_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Server> metrics_server_;
