@@ -80,7 +80,7 @@ bool CsvReader::skip(std::string_view expected) {
 }
 
 bool CsvReader::skip_line_end() {
-  if (!skip("\n") && !skip("\r\n")) return false;
+  if (!skip("\n") && !skip("\r\n") && !(dialect_.loose && skip("\r"))) return false;
   ++line_;
   return true;
 }
@@ -90,6 +90,7 @@ void CsvReader::skip_padding() {
 }
 
 std::optional<Fault> CsvReader::take_field(std::string& field) {
+  if (dialect_.loose) return take_loose(field);
   skip_padding();
   auto fault = skip("\"") ? take_quoted(field) : take_plain(field);
   skip_padding();
@@ -118,6 +119,33 @@ std::optional<Fault> CsvReader::take_plain(std::string& field) {
                     "a quote or a carriage return in a plain field; quote the field, and "
                     "double the quotes in it");
   while (dialect_.padded && !field.empty() && is_padding(field.back())) field.pop_back();
+  return std::nullopt;
+}
+
+// Whether the field that begins here is nothing but a quoted one.
+bool CsvReader::is_quoted_whole() const {
+  CsvReader ahead = *this;
+  std::string field;
+  if (!ahead.skip("\"") || ahead.take_quoted(field)) return false;
+  ahead.skip_padding();
+  return ahead.at_end() || ahead.skip({&dialect_.separator, 1}) || ahead.skip_line_end();
+}
+
+std::optional<Fault> CsvReader::take_loose(std::string& field) {
+  const auto begin = at_;
+  skip_padding();
+  // Behind padding a quote opens a field only if it closes it, too.
+  const bool opens = text_.substr(at_).starts_with('"') && (at_ == begin || is_quoted_whole());
+  if (opens) {
+    skip("\"");
+    if (auto fault = take_quoted(field)) return fault;
+  }
+  const char stops[] = {dialect_.separator, '\n', '\r'};
+  const auto end = std::min(text_.find_first_of({stops, sizeof stops}, at_), text_.size());
+  auto behind = text_.substr(at_, end - at_);
+  at_ = end;
+  while (dialect_.padded && !behind.empty() && is_padding(behind.back())) behind.remove_suffix(1);
+  field += behind;
   return std::nullopt;
 }
 

@@ -34,6 +34,10 @@ std::string csv_field(std::string_view text, char separator = ',');
 struct CsvDialect {
   char separator = ',';
   bool padded = false;  // spaces and tabs around a field are not part of it
+  // Quotes as Python's csv module takes them: one that does not open the field is a letter like any
+  // other, and so is all that stands behind the closing one; a carriage return alone ends a line.
+  // The closing quote itself has to be there.
+  bool loose = false;
 };
 
 struct CsvRow {
@@ -60,6 +64,8 @@ class CsvReader {
   std::optional<Fault> take_field(std::string& field);
   std::optional<Fault> take_quoted(std::string& field);
   std::optional<Fault> take_plain(std::string& field);
+  std::optional<Fault> take_loose(std::string& field);
+  bool is_quoted_whole() const;
 
   std::string_view text_;
   CsvDialect dialect_;

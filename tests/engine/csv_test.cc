@@ -54,6 +54,28 @@ TEST(Csv, IsReadAsRfc4180Says) {
   for (const auto& c : cases) EXPECT_EQ(read(c.text, c.dialect), c.rows) << c.name;
 }
 
+// What Python's csv module makes of the same bytes, without blanks around.
+TEST(Csv, IsReadLooselyAsPythonReadsIt) {
+  constexpr CsvDialect kLoose{.separator = ';', .padded = true, .loose = true};
+  const Accepted cases[] = {
+      {"quotes in the middle", "a \"b\" c;5\" d\n", {{"a \"b\" c", "5\" d"}}},
+      {"text behind a quoted part", "\"a\" b;c\n", {{"a b", "c"}}},
+      {"quotes behind a quoted part", "\"a\"\"b\"c\"d;e\n", {{"a\"bc\"d", "e"}}},
+      {"a separator in the quoted part alone", "\"a;b\"c;d\n", {{"a;bc", "d"}}},
+      {"doubled quotes", "\"\"\"a\"\" b\";\"\"\n", {{"\"a\" b", ""}}},
+      {"doubled quotes in a plain field", "a\"\"b;\"\"\n", {{"a\"\"b", ""}}},
+      {"a line end in quotes", "\"a\nb\";c\nd\n", {{"a\nb", "c"}, {"d"}}},
+      {"a quote behind padding that opens nothing", " \"a;b\n", {{"\"a", "b"}}},
+      {"a quoted field in padding", " \"a;\" ; b \n", {{"a;", "b"}}},
+      {"carriage returns alone", "a;b\rc;d\r", {{"a", "b"}, {"c", "d"}}},
+      {"carriage returns behind quotes", "\"a\"\r\n\"b\" c\r\n", {{"a"}, {"b c"}}},
+      {"a quote at the very end", "a;b\"", {{"a", "b\""}}},
+  };
+  for (const auto& c : cases) EXPECT_EQ(read(c.text, kLoose), c.rows) << c.name;
+  EXPECT_THAT(read("a\n\"b;c\nd", kLoose).back().at(0),
+              testing::AllOf(StartsWith("line 2:"), HasSubstr("not closed")));
+}
+
 TEST(Csv, IsRefusedWithTheLineOfTheFault) {
   struct Refused {
     const char* name;

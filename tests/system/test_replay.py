@@ -308,6 +308,100 @@ class DistrictPolls(ReplayCase):
         self.replay(path, "--registry", str(city_file("Krakow_2021")), "--into", str(neighbour))
 
 
+DIALECTS = veche.SHARED_DATA / "dialects"
+
+
+@unittest.skipUnless(DIALECTS.is_dir(), f"no real data at {DIALECTS}")
+class Dialects(unittest.TestCase):
+    """Files that others read, and whose official totals Veche tells right from wrong."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = veche.Server(territories=None)
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+
+    def replay(self, path, *options, code=0):
+        done = subprocess.run([veche.BINARY, "replay", str(path), "--server", self.server.url,
+                               "--keys", str(self.server.folder / "keys/issuer.json"), *options],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, code, f"{path.name}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def assert_replays(self, name, equal, of, ballots, explained=0):
+        """The report; what the server shows is held against the file once more."""
+        path = DIALECTS / name
+        report = json.loads(self.replay(path, "--json"))
+        self.assertEqual(report["outcomes"], {"accepted": ballots})
+        self.assertEqual(report["totals"], {"equal": equal, "explained": explained, "of": of})
+        self.assertEqual(report["counts"]["differences"], [])
+        results = self.server.settled_results(report["poll"], ballots)
+        shown = {option["id"]: option for option in results["questions"][0]["options"]}
+        explained = {difference["project"] for difference in report["differences"]}
+        for project, (votes, score) in official_totals(path).items():
+            if project in explained:
+                continue
+            self.assertEqual(shown[project]["votes"], votes, project)
+            if score is not None and "points" in shown[project] and not report["not_comparable"]:
+                self.assertEqual(shown[project]["points"], score, project)
+        return report, results
+
+    def test_stray_quotes(self):
+        report, _ = self.assert_replays("01-stray-quotes.pb", 3, 3, 4)
+        poll = self.server.get(f"/v1/polls/{report['poll']}").json()
+        self.assertEqual([option["title"] for option in poll["questions"][0]["options"]],
+                         ['Plac zabaw "Bajka" przy szkole', "Park nad rzeka", 'Droga 5" szeroka'])
+
+    def test_neighborhoods_lie_below_the_polls_district(self):
+        _, results = self.assert_replays("02-neighborhood.pb", 2, 2, 5)
+        rows = {row["name"]: row for row in results["territories"]}
+        self.assertEqual(rows.keys(), {"Miasto", "Dolny", "Górce", "Lotnisko,Stare Lotnisko"})
+        for name in ("Górce", "Lotnisko,Stare Lotnisko"):
+            self.assertEqual(rows[name]["parent"], rows["Dolny"]["code"])
+            self.assertEqual(rows[name]["ballots"], 2)
+
+    def test_a_project_named_twice_counts_once_and_the_official_total_is_explained(self):
+        report, results = self.assert_replays("03-named-twice.pb", 1, 2, 3, explained=1)
+        self.assertEqual(results["questions"][0]["options"][0]["votes"], 3)
+        lines = (DIALECTS / "03-named-twice.pb").read_text().splitlines()
+        line = lines.index("a;1,1,2;Dolny") + 1
+        self.assertEqual(report["differences"], [
+            {"project": "1", "total": "votes", "official": 4, "counted": 3, "explained": True,
+             "reason": f"line {line} names it twice", "lines": [line]}])
+        self.assertEqual([note["line"] for note in report["notes"]], [line])
+        self.assertIn(f"official 4, counted 3: line {line} names it twice",
+                      self.replay(DIALECTS / "03-named-twice.pb"))
+
+    def test_zero_points_are_a_vote(self):
+        _, results = self.assert_replays("04-zero-points.pb", 6, 6, 3)
+        self.assertEqual([option["points"] for option in results["questions"][1]["options"]],
+                         [13, 12, 5])
+
+    def test_sums_outside_meta(self):
+        report, _ = self.assert_replays("05-sum-outside-meta.pb", 4, 4, 3)
+        self.assertEqual(len(report["notes"]), 2)
+
+    def test_ranks_by_the_longest_ballot(self):
+        self.assert_replays("06-rank-by-longest.pb", 8, 8, 3)
+
+    def test_scores_without_a_rule(self):
+        report, _ = self.assert_replays("07-score-without-rule.pb", 3, 3, 3)
+        self.assertEqual(report["not_comparable"]["total"], "score")
+        self.assertIn("rule is unknown", report["not_comparable"]["reason"])
+        self.assertIn("scores are not comparable",
+                      self.replay(DIALECTS / "07-score-without-rule.pb"))
+
+    def test_a_difference_that_no_line_explains_fails(self):
+        for name, right, wrong in (("03-named-twice.pb", "1;100;4;A", "1;100;5;A"),
+                                   ("06-rank-by-longest.pb", "2;200;2;5;B", "2;200;2;6;B"),
+                                   ("05-sum-outside-meta.pb", "1;100;3;160;A", "1;100;2;160;A")):
+            with self.subTest(name):
+                path = pathlib.Path(self.server.folder) / f"wrong-{name}"
+                path.write_text((DIALECTS / name).read_text().replace(right, wrong))
+                report = json.loads(self.replay(path, "--json", code=1))
+                self.assertEqual([d["explained"] for d in report["differences"]], [False])
+
+
 class Broken(unittest.TestCase):
     @veche.needs_binary
     def test_a_broken_file_is_refused_with_its_line(self):

@@ -57,6 +57,51 @@ TEST(ReplayCity, PutsAVoterWhereTheFirstSourceSays) {
   }
 }
 
+TEST(ReplayCity, PutsANeighborhoodBelowTheDistrictOfItsPoll) {
+  struct Row {
+    const char* neighborhood;
+    const char* district;  // of the file
+    bool is_below;
+  };
+  constexpr Row kRows[] = {{"Górce", "Dolny", true},
+                           {"Lotnisko, Stare Lotnisko", "Dolny", true},
+                           {"DOLNY", "Dolny", false},
+                           {"Górce", "", false}};
+  for (const auto& row : kRows) {
+    auto vote = vote_of("v", row.neighborhood);
+    vote.in_neighborhood = true;
+    const auto file = city_file({vote, vote_of("w", "")}, row.district);
+    ReplayCity city(file);
+    const auto target = city.target_of(file);
+    const auto homes = homes_of(file, {}, city);
+    const auto csv = tree_with("", city);
+    ASSERT_TRUE(csv) << csv.error().message;
+    const auto tree = TerritoryTree::parse_csv(csv->value());
+    ASSERT_TRUE(tree) << tree.error().message;
+    for (const auto& home : homes) EXPECT_TRUE(tree->is_within(home, target)) << row.neighborhood;
+    EXPECT_FALSE(tree_with(csv->value(), city)->has_value()) << "all is there";
+    EXPECT_EQ(homes[0] != target && homes[0] != city.district(row.neighborhood), row.is_below)
+        << row.neighborhood;
+  }
+}
+
+TEST(ReplayCity, TellsNeighborhoodsOfOneNameInTwoDistrictsApart) {
+  ReplayCity city(city_file({}));
+  EXPECT_NE(city.neighborhood("A", "Górce"), city.neighborhood("B", "Górce"));
+  EXPECT_EQ(city.neighborhood("A", "Górce"), city.neighborhood("a", "GÓRCE"));
+  EXPECT_EQ(city.neighborhood("A", "-"), city.district("A"));
+}
+
+TEST(ReplayCity, FindsThePollsDistrictInAListOfThem) {
+  constexpr std::pair<const char*, bool> kLists[] = {
+      {"Górny, DOLNY", true}, {"Górny,Średni", false}, {"Dolny", true}};
+  for (const auto& [list, is_of_poll] : kLists) {
+    const auto file = city_file({vote_of("v", list)}, "Dolny");
+    ReplayCity city(file);
+    EXPECT_EQ(homes_of(file, {}, city)[0] == city.target_of(file), is_of_poll) << list;
+  }
+}
+
 TEST(ReplayCity, DoesNotTakeAnotherVotersRegistration) {
   const auto registry = registry_of(city_file({vote_of("other", "B")}));
   const auto file = city_file({vote_of("v", "")}, "C");

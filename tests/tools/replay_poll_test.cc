@@ -110,6 +110,26 @@ TEST(ReplayPoll, WritesAnswersThatTheServerReads) {
   EXPECT_TRUE(reader.read("{\"answers\":" + answers_of(file)[0] + "}"));
 }
 
+TEST(ReplayPoll, AsksWhoIsNamedBesideThePointsWhereZeroPointsMakeAVote) {
+  auto file = file_of(VoteType::cumulative);
+  file.max = 5;
+  file.counts_unpaid = true;
+  file.votes = {{.voter_id = "v", .choices = {2}, .points = {5}, .district = "", .unpaid = {0, 1}}};
+  const auto poll = poll_of(file);
+  ASSERT_EQ(poll.questions.size(), 2U);
+  EXPECT_EQ(poll.questions[0].kind, QuestionKind::approval);
+  EXPECT_EQ(poll.questions[0].max, 3U);
+  EXPECT_EQ(poll.questions[1].kind, QuestionKind::points);
+  wire::BallotReader reader;
+  for (const auto& answers : {answers_of(file)[0], first_answers(poll)}) {
+    const auto named = reader.read("{\"answers\":" + answers + "}");
+    ASSERT_TRUE(named) << answers;
+    std::vector<model::DocumentFault> faults;
+    model::resolve(poll, **named, faults);
+    EXPECT_TRUE(faults.empty()) << answers << faults.front().detail;
+  }
+}
+
 TEST(ReplayPoll, AnswersAsLittleAsAPollAsksFor) {
   auto file = file_of(VoteType::approval);
   file.min = 2;

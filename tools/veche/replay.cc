@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <memory>
@@ -136,32 +137,59 @@ void print_outcomes(const model::PollId& poll, const ReplayOutcomes& outcomes) {
     fmt::print("  {:>9}  sent again after lost connections\n", outcomes.resent);
 }
 
+std::string_view verdict(const Total& total) {
+  if (total.is_equal()) return "";
+  return total.is_explained() ? "explained" : "differs";
+}
+
 void print_totals(const std::vector<Total>& totals) {
   std::vector<std::vector<std::string>> rows{{"PROJECT", "TOTAL", "OFFICIAL", "COUNTED", ""}};
   for (const auto& total : totals)
     rows.push_back({total.project, std::string(total.what), std::to_string(total.official),
-                    std::to_string(total.counted), total.is_equal() ? "" : "differs"});
+                    std::to_string(total.counted), std::string(verdict(total))});
   fmt::print("{}", format_table(
                        rows, {Align::left, Align::left, Align::right, Align::right, Align::left}));
 }
 
 json::array differences_of(const std::vector<Total>& totals) {
   json::array differences;
-  for (const auto& total : totals)
-    if (!total.is_equal())
-      differences.push_back(json::object{{"project", total.project},
-                                         {"total", json::string(total.what)},
-                                         {"official", total.official},
-                                         {"counted", total.counted}});
+  for (const auto& total : totals) {
+    if (total.is_equal()) continue;
+    differences.push_back(
+        json::object{{"project", total.project},
+                     {"total", json::string(total.what)},
+                     {"official", total.official},
+                     {"counted", total.counted},
+                     {"explained", total.is_explained()},
+                     {"reason", total.is_explained() ? json::value(total.reason) : json::value()},
+                     {"lines", json::array(total.lines.begin(), total.lines.end())}});
+  }
   return differences;
 }
 
-json::object json_of(const ReplayCheck& check) {
+std::size_t count_explained(const std::vector<Total>& totals) {
+  return std::count_if(totals.begin(), totals.end(),
+                       [](const auto& total) { return total.is_explained(); });
+}
+
+json::value not_comparable(const PabulibFile& file) {
+  if (file.scores_without_rule.empty()) return nullptr;
+  return json::object{{"total", "score"}, {"reason", file.scores_without_rule}};
+}
+
+json::object json_of(const PabulibFile& file, const ReplayCheck& check) {
   const auto differences = differences_of(check.totals);
+  json::array notes;
+  for (const auto& note : file.notes)
+    notes.push_back(json::object{{"line", note.line}, {"note", note.text}});
   return {{"hidden", check.hidden.empty() ? json::value() : json::value(check.hidden)},
+          {"notes", std::move(notes)},
           {"totals",
-           {{"equal", check.totals.size() - differences.size()}, {"of", check.totals.size()}}},
+           {{"equal", check.totals.size() - differences.size()},
+            {"explained", count_explained(check.totals)},
+            {"of", check.totals.size()}}},
           {"differences", differences},
+          {"not_comparable", not_comparable(file)},
           {"territories",
            {{"of", check.territories},
             {"shown", check.shown},
@@ -173,11 +201,37 @@ json::object json_of(const ReplayCheck& check) {
              json::array(check.counts.differences.begin(), check.counts.differences.end())}}}};
 }
 
-void print_check(const ReplayCheck& check) {
+void print_notes(const PabulibFile& file) {
+  constexpr std::size_t kNotesTold = 20;
+  const auto told = std::min(file.notes.size(), kNotesTold);
+  for (std::size_t i = 0; i < told; ++i)
+    fmt::print("line {}: {}\n", file.notes[i].line, file.notes[i].text);
+  if (told < file.notes.size())
+    fmt::print("and {} lines more, all with --json\n", file.notes.size() - told);
+}
+
+void print_differences(const PabulibFile& file, const ReplayCheck& check) {
+  std::size_t equal = 0;
+  for (const auto& total : check.totals) {
+    equal += total.is_equal();
+    if (!total.is_equal())
+      fmt::print("{} {}: official {}, counted {}: {}\n", total.project, total.what, total.official,
+                 total.counted, total.is_explained() ? total.reason : "NOT explained");
+  }
+  const auto explained = count_explained(check.totals);
+  fmt::print("{} of {} totals equal", equal, check.totals.size());
+  if (equal < check.totals.size())
+    fmt::print(", {} explained, {} NOT explained", explained,
+               check.totals.size() - equal - explained);
+  fmt::print("\n");
+  if (!file.scores_without_rule.empty())
+    fmt::print("scores are not comparable: {}\n", file.scores_without_rule);
+}
+
+void print_check(const PabulibFile& file, const ReplayCheck& check) {
   for (const auto& difference : check.counts.differences) fmt::print("{}\n", difference);
   if (!check.hidden.empty()) return fmt::print("all is hidden: {}\n", check.hidden);
-  fmt::print("{} of {} totals equal\n", check.totals.size() - differences_of(check.totals).size(),
-             check.totals.size());
+  print_differences(file, check);
   fmt::print("{} of {} territories shown by themselves, {} with others; groups: {}\n", check.shown,
              check.territories, check.in_groups, check.groups);
   const auto different = check.counts.differences.size();
@@ -187,19 +241,20 @@ void print_check(const ReplayCheck& check) {
     fmt::print("{} of {} counts by district DIFFER\n", different, check.counts.compared);
 }
 
-Exit print_replay(const Options& options, const model::PollId& poll, const ReplayOutcomes& outcomes,
-                  const ReplayCheck& check) {
+Exit print_replay(const Options& options, const model::PollId& poll, const PabulibFile& file,
+                  const ReplayOutcomes& outcomes, const ReplayCheck& check) {
   const bool all_counted = outcomes.of("accepted") + outcomes.of("recorded") == outcomes.sum();
   if (options.json) {
     auto report = report_of(poll, outcomes);
-    for (auto& member : json_of(check)) report[member.key()] = member.value();
+    for (auto& member : json_of(file, check)) report[member.key()] = member.value();
     fmt::print("{}\n", json::serialize(report));
   } else {
     print_totals(check.totals);
     print_outcomes(poll, outcomes);
-    print_check(check);
+    print_notes(file);
+    print_check(file, check);
   }
-  return check.is_equal() && all_counted ? Exit::ok : Exit::failed;
+  return check.is_right() && all_counted ? Exit::ok : Exit::failed;
 }
 
 // --- Replays -----------------------------------------------------------------------------------
@@ -247,7 +302,7 @@ Result<Exit> replay_file(ApiClient& client, const Options& options, const Replay
   if (!outcomes) return outcomes.error();
   const auto results = results_of(client, options, replay.poll.id);
   if (!results) return results.error();
-  return print_replay(options, replay.poll.id, *outcomes,
+  return print_replay(options, replay.poll.id, replay.file, *outcomes,
                       check_replay(replay.file, replay.poll, replay.homes, *results));
 }
 

@@ -21,12 +21,17 @@ struct Total {
   std::string_view what;  // "votes" or "score"
   std::uint64_t official = 0;
   std::uint64_t counted = 0;
+  std::string reason = {};              // of a difference that lines of the file explain
+  std::vector<std::size_t> lines = {};  // those
 
   bool is_equal() const { return official == counted; }
+  bool is_explained() const { return !is_equal() && !reason.empty(); }
 };
 
-// By the official totals of the file: votes, and score where there are any. A project for which
-// the file gives no votes is held against the file's own ballots. Empty: the results are hidden.
+// By the official totals of the file: votes, and score where there are any and the file has a rule
+// for them. A project for which the file gives no votes is held against the file's own ballots. A
+// difference is explained where the official total counted lines as they stand, and Veche does
+// not: by PabulibFile::deviations, all of the project together. Empty: the results are hidden.
 std::vector<Total> compare_totals(const PabulibFile& file, const boost::json::value& results);
 
 // The file's ballots; `homes` by vote.
@@ -42,7 +47,8 @@ struct ReplayCheck {
   std::uint64_t in_groups = 0;
   std::uint64_t groups = 0;
 
-  bool is_equal() const;
+  // Whether all is equal, or explained.
+  bool is_right() const;
 };
 
 // `results` by territory; of a poll in steps the final ones. That such a poll shows nothing is a

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "engine/model/limits.h"
@@ -13,7 +14,9 @@ namespace {
 
 namespace json = boost::json;
 
+// Its own id each, so that nobody takes one for the other.
 constexpr std::string_view kQuestion = "q1";
+constexpr std::string_view kPointsQuestion = "points";
 
 model::QuestionKind kind_of(VoteType type) {
   switch (type) {
@@ -40,8 +43,37 @@ model::Title title_of(std::string_view text) {
 
 std::string json_text(std::string_view text) { return json::serialize(json::string(text)); }
 
-std::string answer_to_question(std::string_view choices) {
-  return fmt::format(R"([{{"question":"{}","choices":{}}}])", kQuestion, choices);
+std::string answer_to(std::string_view question, std::string_view choices) {
+  return fmt::format(R"({{"question":"{}","choices":{}}})", question, choices);
+}
+
+std::uint32_t most_named(const PabulibFile& file) {
+  std::size_t most = 1;
+  for (const auto& vote : file.votes)
+    most = std::max(most, vote.choices.size() + vote.unpaid.size());
+  return static_cast<std::uint32_t>(most);
+}
+
+model::Question question_of(const PabulibFile& file, const model::Title& title) {
+  model::Question question;
+  question.id = file.counts_unpaid ? kPointsQuestion : kQuestion;
+  question.title = title;
+  question.kind = kind_of(file.vote_type);
+  question.min = file.min;
+  question.max = file.max;
+  question.points = file.position_points;
+  for (const auto& project : file.projects)
+    question.options.push_back({project.id, title_of(project.name)});
+  return question;
+}
+
+// Who is named, with points or without.
+model::Question named_question(const PabulibFile& file, model::Question question) {
+  question.id = kQuestion;
+  question.kind = model::QuestionKind::approval;
+  question.min = 1;
+  question.max = most_named(file);
+  return question;
 }
 
 }  // namespace
@@ -56,15 +88,9 @@ Result<model::PollDefinition> definition_of(const PabulibFile& file, const model
   poll.opens_at = now;
   poll.closes_at = now + std::chrono::days(365);
   poll.targets = {target};
-  auto& question = poll.questions.emplace_back();
-  question.id = kQuestion;
-  question.title = poll.title;
-  question.kind = kind_of(file.vote_type);
-  question.min = file.min;
-  question.max = file.max;
-  question.points = file.position_points;
-  for (const auto& project : file.projects)
-    question.options.push_back({project.id, title_of(project.name)});
+  poll.questions.push_back(question_of(file, poll.title));
+  if (file.counts_unpaid)
+    poll.questions.insert(poll.questions.begin(), named_question(file, poll.questions.front()));
   const auto faults = model::check(poll);
   if (faults.empty()) return poll;
   return Fault{fmt::format("the file makes no valid poll: {} {}", faults.front().pointer,
@@ -102,27 +128,38 @@ std::vector<std::string> answers_of(const PabulibFile& file) {
   answers.reserve(file.votes.size());
   const bool spreads = spreads_points(file);
   for (const auto& vote : file.votes) {
-    std::string choices(1, spreads ? '{' : '[');
+    std::vector<std::string> choices, named;
     for (std::size_t i = 0; i < vote.choices.size(); ++i) {
-      if (i > 0) choices += ',';
-      choices += ids[vote.choices[i]];
-      if (spreads) choices += fmt::format(":{}", vote.points[i]);
+      const auto& id = ids[vote.choices[i]];
+      choices.push_back(spreads ? fmt::format("{}:{}", id, vote.points[i]) : id);
+      named.push_back(id);
     }
-    choices += spreads ? '}' : ']';
-    answers.push_back(answer_to_question(choices));
+    for (const auto project : vote.unpaid) named.push_back(ids[project]);
+    const auto list = fmt::format("[{}]", fmt::join(named, ","));
+    const auto counted = spreads ? fmt::format("{{{}}}", fmt::join(choices, ",")) : list;
+    answers.push_back(file.counts_unpaid
+                          ? fmt::format("[{},{}]", answer_to(kQuestion, list),
+                                        answer_to(kPointsQuestion, counted))
+                          : fmt::format("[{}]", answer_to(kQuestion, counted)));
   }
   return answers;
 }
 
 std::string first_answers(const model::PollDefinition& poll) {
-  const auto& question = poll.questions.front();
-  if (question.kind == model::QuestionKind::points)
-    return answer_to_question(
-        fmt::format("{{{}:{}}}", json_text(question.options.front().id), question.min));
-  std::vector<std::string> choices;
-  for (std::uint32_t i = 0; i < question.min; ++i)
-    choices.push_back(json_text(question.options[i].id));
-  return answer_to_question(fmt::format("[{}]", fmt::join(choices, ",")));
+  std::vector<std::string> answers;
+  for (const auto& question : poll.questions) {
+    if (question.kind == model::QuestionKind::points) {
+      answers.push_back(answer_to(
+          question.id,
+          fmt::format("{{{}:{}}}", json_text(question.options.front().id), question.min)));
+      continue;
+    }
+    std::vector<std::string> choices;
+    for (std::uint32_t i = 0; i < question.min; ++i)
+      choices.push_back(json_text(question.options[i].id));
+    answers.push_back(answer_to(question.id, fmt::format("[{}]", fmt::join(choices, ","))));
+  }
+  return fmt::format("[{}]", fmt::join(answers, ","));
 }
 
 }  // namespace veche::tools

@@ -14,7 +14,8 @@
 
 namespace veche::tools {
 
-// One question with the projects as options. Open from `now` for a year.
+// One question with the projects as options. Open from `now` for a year. Where 0 points make an
+// official vote there are two, since no ballot gives 0 points: who is named, and the points.
 Result<model::PollDefinition> definition_of(const PabulibFile& file, const model::PollId& id,
                                             const model::TerritoryCode& target, model::Instant now);
 
