@@ -7,6 +7,7 @@
 #include "ingest/http/problem.h"
 #include "ingest/web/load_page.h"
 #include "ingest/wire/content_coding.h"
+#include "ingest/wire/header_list.h"
 
 namespace veche::api {
 namespace {
@@ -53,7 +54,8 @@ bool is_health(RouteId route) {
 
 // Who asks for HTML by name wants a page to read, and not a document.
 bool is_browser(const http::RequestHead& head) {
-  return !head.path.starts_with("/v1/") && head.accept.find("text/html") != std::string_view::npos;
+  const auto html = wire::wanted(head.accept, "text/html");
+  return !head.path.starts_with("/v1/") && html.is_named && html.weight > 0;
 }
 
 bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
@@ -166,8 +168,8 @@ void Api::handle(const http::Request& request, http::Responder responder) {
       return certificates_.document(request, parameter[0], responder);
     case RouteId::results:
       return results_.results(request, parameter[0],
-                              request.head.accept.starts_with("text/csv") ? Results::Format::csv
-                                                                          : Results::Format::json,
+                              wants_csv(request.head) ? Results::Format::csv
+                                                      : Results::Format::json,
                               responder);
     case RouteId::results_json:
       return results_.results(request, parameter[0], Results::Format::json, responder);

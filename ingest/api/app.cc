@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "engine/model/limits.h"
+#include "ingest/http/event_stream.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/header_list.h"
 
 namespace veche::api {
 
@@ -40,6 +42,10 @@ std::string_view bearer(std::string_view authorization) {
   for (std::size_t i = 0; i < kScheme.size(); ++i)  // the scheme's case does not matter: RFC 9110
     if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return {};
   return authorization.substr(kScheme.size());
+}
+
+bool wants_csv(const http::RequestHead& head) {
+  return wire::prefers(head.accept, "text/csv", "application/json");
 }
 
 http::Response refusal(model::Outcome outcome, wire::Language language) {

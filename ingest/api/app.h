@@ -91,6 +91,9 @@ class Local {
 
 std::chrono::sys_seconds now_seconds();
 
+// Of a resource that is JSON and CSV: which one the request asks for. JSON where it asks for none.
+bool wants_csv(const http::RequestHead& head);
+
 // What follows "Bearer ", or nothing.
 std::string_view bearer(std::string_view authorization);
 

@@ -16,6 +16,7 @@
 #include "ingest/http/problem.h"
 #include "ingest/http/worker.h"
 #include "ingest/wire/content_coding.h"
+#include "ingest/wire/header_list.h"
 #include "ingest/wire/poll_json.h"
 #include "ingest/wire/results.h"
 #include "ingest/wire/time.h"
@@ -165,8 +166,7 @@ void Certificates::document(const http::Request& request, std::string_view poll,
     response.with(http::Header::cache_control, "public, max-age=31536000, immutable");
     return response;
   };
-  const auto if_none_match = request.head.if_none_match;
-  if (if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos)
+  if (wire::has_entity_tag(request.head.if_none_match, etag))
     return responder.send(with_headers({304, {}, {}, {}}));
   ask(entry, responder, with_headers);
 }

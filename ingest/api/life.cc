@@ -11,6 +11,7 @@
 #include "ingest/api/polls.h"
 #include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/header_list.h"
 #include "ingest/wire/poll_json.h"
 
 namespace veche::api {
@@ -47,12 +48,31 @@ bool same_but_for_tree(model::PollDefinition a, const model::PollDefinition& b) 
   return a == b;
 }
 
-// Versions begin at 1; nullopt: it is not one strong tag with a version, which none can match.
-std::optional<std::uint32_t> version_of(std::string_view if_match) {
-  if (if_match.size() < 2 || !if_match.starts_with('"') || !if_match.ends_with('"'))
-    return std::nullopt;
-  const auto version = model::parse_number<std::uint32_t>(if_match.substr(1, if_match.size() - 2));
-  return version && *version > 0 ? version : std::nullopt;
+// The definition's versions that an If-Match names; they begin at 1, and are written in one way
+// alone. Weak tags are taken for strong ones: see docs/decisions/0016-weak-tags.md.
+struct Versions {
+  bool any = false;
+  std::vector<std::uint32_t> named;
+
+  // The one that a poll of this version has to have still.
+  std::uint32_t wanted_of(std::uint32_t current) const {
+    const bool is_current = any || std::find(named.begin(), named.end(), current) != named.end();
+    return is_current ? current : named.back();
+  }
+};
+
+// nullopt: it names none.
+std::optional<Versions> versions_of(std::string_view if_match) {
+  const auto tags = wire::read_entity_tags(if_match);
+  if (!tags) return std::nullopt;
+  Versions versions{tags->any, {}};
+  for (const auto tag : tags->tags) {
+    const auto version = model::parse_number<std::uint32_t>(tag);
+    if (version && *version > 0 && std::to_string(*version) == tag)
+      versions.named.push_back(*version);
+  }
+  if (!versions.any && versions.named.empty()) return std::nullopt;
+  return versions;
 }
 
 http::Response version_mismatch(std::string_view detail) {
@@ -125,8 +145,8 @@ void Life::edit(const http::Request& request, std::string_view poll, http::Respo
   if (request.head.if_match.empty())
     return responder.send(http::problem(
         428, "if-match-needed", "Send If-Match with the version that this one shall replace."));
-  const auto version = version_of(request.head.if_match);
-  if (!version) return responder.send(no_version());
+  auto versions = versions_of(request.head.if_match);
+  if (!versions || versions->any) return responder.send(no_version());
   const auto definition = read_definition(request.body, *member, responder);
   if (!definition) return;
   if (definition->id.view() != poll)
@@ -135,8 +155,11 @@ void Life::edit(const http::Request& request, std::string_view poll, http::Respo
                         {{"/id", "bad-id", "an id stays: it is the one of the path"}}));
   when_visible(
       local_, request.head, poll, responder,
-      [this, definition, by = member->by, version, responder](const auto&) {
-        change({definition->id, v1::POLL_ACTION_DRAFTED, definition, by, {}, version}, responder);
+      [this, definition, by = member->by, versions = *std::move(versions),
+       responder](const std::shared_ptr<const model::PollEntry>& entry) {
+        change({definition->id, v1::POLL_ACTION_DRAFTED, definition, by, {},
+                versions.wanted_of(entry->version)},
+               responder);
       });
 }
 
@@ -173,13 +196,15 @@ void Life::transition(const http::Request& request, std::string_view poll,
   const auto member = require_role(*std::move(claims), asked->action.role, responder);
   if (!member) return;
   const auto if_match = request.head.if_match;
-  const auto version = version_of(if_match);
-  if (!if_match.empty() && !version) return responder.send(no_version());
-  auto act = [this, asked = *std::move(asked), member = *member, version,
+  auto versions = versions_of(if_match);
+  if (!if_match.empty() && !versions) return responder.send(no_version());
+  auto act = [this, asked = *std::move(asked), member = *member, versions = std::move(versions),
               responder](const std::shared_ptr<const model::PollEntry>& entry) {
     const auto& definition = *entry->definition;
     if (!holds_for(member, definition.targets, *entry->tree)) return responder.send(not_held());
     const auto action = asked.action.action;
+    const auto version =
+        versions ? std::optional(versions->wanted_of(entry->version)) : std::nullopt;
     if (action == v1::POLL_ACTION_CERTIFIED)
       return certificates_.certify({definition.id, version, member.by, asked.reason}, responder);
     change({definition.id, action, nullptr, member.by, asked.reason, version}, responder);

@@ -10,6 +10,7 @@
 #include "ingest/api/view.h"
 #include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/header_list.h"
 
 namespace veche::api {
 namespace {
@@ -21,11 +22,6 @@ std::optional<std::uint32_t> read_step(std::string_view text) {
   const auto number = model::parse_number<std::uint32_t>(text.substr(0, text.size() - 1));
   if (!number || *number < 1 || *number > (days ? 31 : 24)) return std::nullopt;
   return days ? *number * 24 : *number;
-}
-
-// Weak comparison, RFC 9110 13.1.2.
-bool holds(std::string_view if_none_match, std::string_view etag) {
-  return if_none_match == "*" || if_none_match.find(etag.substr(2)) != std::string_view::npos;
 }
 
 }  // namespace
@@ -202,7 +198,7 @@ void Results::answer(const Question& question, const Documents::Document& made) 
   const auto etag = std::find_if(headers.begin(), headers.end(), [](const auto& header) {
     return header.first == http::Header::etag;
   });
-  if (etag != headers.end() && holds(question.if_none_match, etag->second)) {
+  if (etag != headers.end() && wire::has_entity_tag(question.if_none_match, etag->second)) {
     response.status = 304;
     response.content_type = {};
     response.body.clear();

@@ -8,6 +8,7 @@
 #include "ingest/api/documents.h"
 #include "ingest/api/staff.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/header_list.h"
 #include "ingest/wire/json_writer.h"
 
 namespace veche::api {
@@ -45,13 +46,13 @@ void Territories::get(const http::Request& request, http::Responder responder) {
   if (!latest)
     return responder.send(
         http::problem(404, "no-territories", "No territory tree was loaded yet."));
-  const bool as_csv = request.head.accept.starts_with("text/csv");
+  const bool as_csv = wants_csv(request.head);
   const auto etag = fmt::format("W/\"{}-{}\"", latest->version, as_csv ? "csv" : "json");
   const auto with_headers = [etag](http::Response response) {
     response.with(http::Header::etag, etag).with(http::Header::vary, "Accept");
     return response;
   };
-  if (request.head.if_none_match == etag)
+  if (wire::has_entity_tag(request.head.if_none_match, etag))
     return responder.send(with_headers({304, {}, {}, {}}));
   const auto overloaded = refusal(model::Outcome::overloaded, wire::Language::en);
   const bool is_taken = local_.app.documents.of_state(

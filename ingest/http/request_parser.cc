@@ -4,6 +4,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
+#include <optional>
 
 #include "engine/model/assert.h"
 #include "engine/model/limits.h"
@@ -42,26 +43,32 @@ Method method_of(beast::http::verb verb) {
   }
 }
 
-// The place in the head for a header's value, or null for a header that Veche does not use.
-std::string_view* place_of(beast::http::field name, RequestHead& head) {
+// Where the value of a header goes; null for one that Veche does not use. Several lines of a list
+// are one list (RFC 9110 5.3); any other header comes once.
+struct Place {
+  std::string_view* value = nullptr;
+  std::optional<std::size_t> list;
+};
+
+Place place_of(beast::http::field name, RequestHead& head) {
   using beast::http::field;
   switch (name) {
     case field::authorization:
-      return &head.authorization;
+      return {&head.authorization, {}};
     case field::content_type:
-      return &head.content_type;
+      return {&head.content_type, {}};
     case field::content_encoding:
-      return &head.content_encoding;
+      return {&head.content_encoding, {}};  // one coding is all that a body may have
     case field::accept:
-      return &head.accept;
+      return {&head.accept, 0};
     case field::accept_language:
-      return &head.accept_language;
+      return {&head.accept_language, 1};
     case field::if_none_match:
-      return &head.if_none_match;
+      return {&head.if_none_match, 2};
     case field::if_match:
-      return &head.if_match;
+      return {&head.if_match, 3};
     default:
-      return nullptr;
+      return {};
   }
 }
 
@@ -69,6 +76,8 @@ std::string_view* place_of(beast::http::field name, RequestHead& head) {
 
 void RequestMemory::clear() {
   texts_bytes_ = 0;
+  for (auto& list : lists_)
+    if (!list.empty()) std::string().swap(list);
   body_.clear();
   if (body_.capacity() > limits::kKeptBufferBytes) std::string().swap(body_);
 }
@@ -79,6 +88,14 @@ std::string_view RequestMemory::keep(std::string_view text) {
   std::copy(text.begin(), text.end(), place);
   texts_bytes_ += text.size();
   return {place, text.size()};
+}
+
+std::string_view RequestMemory::join(std::size_t list, std::string_view so_far,
+                                     std::string_view more) {
+  auto& joined = lists_[list];
+  if (joined.empty()) joined = so_far;
+  if (!joined.empty()) joined += ", ";
+  return joined += more;
 }
 
 void RequestMemory::append_body(std::string_view piece) {
@@ -152,16 +169,22 @@ void RequestParser::on_field_impl(beast::http::field name, string_view, string_v
                                 version_ == 11 && beast::iequals(value, "chunked"), error);
     case field::expect:
       if (version_ == 10) return;
-      expects_continue_ = beast::iequals(value, "100-continue");
-      expects_the_unknown_ = !expects_continue_;
+      if (beast::iequals(value, "100-continue"))
+        expects_continue_ = true;
+      else
+        expects_the_unknown_ = true;
       return;
     default:
       break;
   }
-  std::string_view* const place = place_of(name, head_);
+  const auto [place, list] = place_of(name, head_);
   if (place == nullptr) return;
-  if (place->data() != nullptr) return refuse("a header is given twice", error);
-  *place = memory_.keep(std_view(value));
+  if (place->data() == nullptr)
+    *place = memory_.keep(std_view(value));
+  else if (list)
+    *place = memory_.join(*list, *place, std_view(value));
+  else
+    refuse("a header that is no list is given twice", error);
 }
 
 // Whoever frames a message differently than the proxy in front sees a request that it did not.

@@ -14,6 +14,9 @@
 
 namespace veche::http {
 
+// Headers in use that are lists.
+inline constexpr std::size_t kListHeaders = 4;
+
 // What outlives the requests of a connection, one after the other.
 class RequestMemory {
  public:
@@ -22,12 +25,15 @@ class RequestMemory {
 
   // Copies text to where it stays until clear. The texts of one header never exceed the header.
   std::string_view keep(std::string_view text);
+  // The lines of a list header as one list: what is there so far, and the next line.
+  std::string_view join(std::size_t list, std::string_view so_far, std::string_view more);
   void append_body(std::string_view piece);
   std::string_view body() const { return body_; }
 
  private:
   std::array<char, limits::kHeaderBytes> texts_;
   std::size_t texts_bytes_ = 0;
+  std::array<std::string, kListHeaders> lists_;  // of those that came on several lines
   std::string body_;  // kBodyPadding bytes behind it are allocated, too
 };
 

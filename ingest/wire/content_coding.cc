@@ -1,5 +1,6 @@
 #include "ingest/wire/content_coding.h"
 
+#include <strings.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -20,6 +21,7 @@ bool grow(std::string& out, std::size_t used, std::size_t limit) {
   return true;
 }
 
+// A body may have several members, one behind the other (RFC 1952 2.2): their contents are one.
 Decoding inflate_gzip(std::string_view body, std::size_t limit, std::string& out) {
   z_stream stream{};
   constexpr int kGzipOnly = 16 + MAX_WBITS;
@@ -28,22 +30,25 @@ Decoding inflate_gzip(std::string_view body, std::size_t limit, std::string& out
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
   stream.avail_in = static_cast<uInt>(body.size());
   std::size_t used = out.size();
-  for (int status = Z_OK; status != Z_STREAM_END;) {
+  for (int status = Z_OK; status != Z_STREAM_END || stream.avail_in != 0;) {
+    if (status == Z_STREAM_END && inflateReset(&stream) != Z_OK) return Decoding::broken;
     if (!grow(out, used, limit)) return Decoding::too_large;
+    const auto unread = stream.avail_in;
     stream.next_out = reinterpret_cast<Bytef*>(out.data() + used);
     stream.avail_out = static_cast<uInt>(out.size() - used);
     status = inflate(&stream, Z_NO_FLUSH);
     const auto end = out.size() - stream.avail_out;
     if (status != Z_OK && status != Z_STREAM_END) return Decoding::broken;
-    if (status == Z_OK && end == used) return Decoding::broken;  // cut short
+    if (status == Z_OK && end == used && stream.avail_in == unread)
+      return Decoding::broken;  // cut short
     used = end;
   }
-  if (stream.avail_in != 0) return Decoding::broken;  // something follows the member
   if (used > limit) return Decoding::too_large;
   out.resize(used);
   return Decoding::done;
 }
 
+// A body may have several frames, and skippable ones among them (RFC 8878 3.1).
 Decoding inflate_zstd(std::string_view body, std::size_t limit, std::string& out) {
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
                                                                      ZSTD_freeDCtx);
@@ -52,7 +57,7 @@ Decoding inflate_zstd(std::string_view body, std::size_t limit, std::string& out
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kWindowLog);
   ZSTD_inBuffer in{body.data(), body.size(), 0};
   std::size_t used = out.size();
-  for (std::size_t hint = 1; hint != 0;) {
+  for (std::size_t hint = 1; hint != 0 || in.pos != in.size;) {
     if (!grow(out, used, limit)) return Decoding::too_large;
     ZSTD_outBuffer to{out.data(), out.size(), used};
     const auto read_before = in.pos;
@@ -61,7 +66,6 @@ Decoding inflate_zstd(std::string_view body, std::size_t limit, std::string& out
     if (hint != 0 && to.pos == used && in.pos == read_before) return Decoding::broken;
     used = to.pos;
   }
-  if (in.pos != in.size) return Decoding::broken;
   if (used > limit) return Decoding::too_large;
   out.resize(used);
   return Decoding::done;
@@ -70,10 +74,13 @@ Decoding inflate_zstd(std::string_view body, std::size_t limit, std::string& out
 }  // namespace
 
 Coding coding(std::string_view content_encoding) {
-  if (content_encoding.empty() || content_encoding == "identity") return Coding::identity;
-  if (content_encoding == "gzip") return Coding::gzip;
-  if (content_encoding == "zstd") return Coding::zstd;
-  return Coding::unknown;
+  const auto is = [&](std::string_view name) {
+    return content_encoding.size() == name.size() &&
+           strncasecmp(content_encoding.data(), name.data(), name.size()) == 0;
+  };
+  if (content_encoding.empty() || is("identity")) return Coding::identity;
+  if (is("gzip") || is("x-gzip")) return Coding::gzip;
+  return is("zstd") ? Coding::zstd : Coding::unknown;
 }
 
 Decoding decode(Coding coding, std::string_view body, std::size_t limit, std::string& out) {

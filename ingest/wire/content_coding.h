@@ -8,6 +8,7 @@
 
 namespace veche::wire {
 
+// By its name in any case, x-gzip as gzip; unknown also of one coding inside another.
 enum class Coding { identity, gzip, zstd, unknown };
 Coding coding(std::string_view content_encoding);
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/model/assert.h"
+#include "ingest/wire/header_list.h"
 
 namespace veche::wire {
 namespace {
@@ -54,40 +55,6 @@ constexpr std::array kRows{
     Row{Outcome::starting, 503, "starting", "The server is catching up with the log: come back.",
         "Сервер догоняет журнал: повторите позже."},
 };
-
-// Takes what is before the next separator off the text; without the blanks around it.
-std::string_view take_part(std::string_view& text, char separator) {
-  constexpr std::string_view kBlanks = " \t";
-  auto part = text.substr(0, text.find(separator));
-  text.remove_prefix(std::min(part.size() + 1, text.size()));
-  part.remove_prefix(std::min(part.find_first_not_of(kBlanks), part.size()));
-  return part.substr(0, part.find_last_not_of(kBlanks) + 1);
-}
-
-constexpr int kFullWeight = 1'000;
-
-// "0.25" as 250. What is no weight counts as the full one, as if it had been left out.
-int weight_of(std::string_view text) {
-  if (text.empty() || text[0] < '0' || text[0] > '1') return kFullWeight;
-  int weight = (text[0] - '0') * kFullWeight;
-  text.remove_prefix(1);
-  if (!text.empty() && text[0] != '.') return kFullWeight;
-  int scale = kFullWeight;
-  for (const char c : text.substr(std::min<std::size_t>(1, text.size()))) {
-    if (c < '0' || c > '9') return kFullWeight;
-    weight += (c - '0') * (scale /= 10);
-  }
-  return std::min(weight, kFullWeight);
-}
-
-int weight_in(std::string_view parameters) {
-  while (!parameters.empty()) {
-    const auto parameter = take_part(parameters, ';');
-    if (parameter.starts_with("q=") || parameter.starts_with("Q="))
-      return weight_of(parameter.substr(2));
-  }
-  return kFullWeight;
-}
 
 bool is_tag(std::string_view text, std::string_view lower_case) {
   return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),

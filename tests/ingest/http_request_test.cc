@@ -39,6 +39,14 @@ std::string with_target(const std::string& target) {
 const std::string kChunked = "Transfer-Encoding: chunked\r\n";
 const std::string kFrame = "POST /echo HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n";
 
+// As long as a header may be, and no line of a list behind another of the same.
+const std::string kManyLists = [] {
+  std::string lines;
+  while (lines.size() < limits::kHeaderBytes - 200)
+    lines += "Accept:\r\nIf-Match:1\r\nAccept:a\r\n";
+  return lines;
+}();
+
 const RequestCase kCases[] = {
     {"Plain", with("Content-Length: 3\r\n", "abc"), 200},
     {"TwoContentLengths", with("Content-Length: 3\r\nContent-Length: 4\r\n", "abcd"), 400},
@@ -69,6 +77,9 @@ const RequestCase kCases[] = {
     {"TwoContentTypes", with("Content-Type: a/b\r\nContent-Type: a/b\r\n"), 400},
     {"TwoContentEncodings", with("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n"), 400},
     {"TwoHosts", with("Host: b\r\n"), 400},
+    {"TwoAccepts", with("Accept: a/b\r\nAccept: c/d\r\n"), 200},
+    {"ManyLinesOfTwoLists", with(kManyLists), 200},
+    {"TwoExpects", with("Expect: 100-continue\r\nExpect: miracles\r\n"), 417},
     {"NoHost", "GET /echo HTTP/1.1\r\n\r\n", 400},
     {"NoHostInHttp10", "GET /echo HTTP/1.0\r\n\r\n", 200},
     {"NulInValue", with("X: a\0b\r\n"s), 400},
@@ -150,6 +161,18 @@ TEST_F(Parsed, HasTheHeadersInUse) {
   EXPECT_EQ(head.if_none_match, "W/\"2\"");
   EXPECT_EQ(head.content_length, 7);
   EXPECT_TRUE(head.has_body);
+}
+
+TEST_F(Parsed, HasTheLinesOfAListAsOneList) {
+  const RequestHead& head = parse(
+      "GET /a HTTP/1.1\r\nHost: a\r\nAccept: text/html;q=0\r\nIf-Match: \"1\"\r\n"
+      "Accept-Language: de\r\nX: y\r\nACCEPT: text/csv\r\nIf-None-Match:\r\nAccept: */*\r\n"
+      "If-None-Match: \"3\"\r\nAccept-Language: ru, en;q=0.5\r\nIf-Match: W/\"2\"\r\n\r\n");
+  EXPECT_EQ(head.accept, "text/html;q=0, text/csv, */*");
+  EXPECT_EQ(head.accept_language, "de, ru, en;q=0.5");
+  EXPECT_EQ(head.if_match, "\"1\", W/\"2\"");
+  EXPECT_EQ(head.if_none_match, "\"3\"");
+  EXPECT_EQ(parse("GET /a HTTP/1.1\r\nHost: a\r\nAccept: a/b\r\n\r\n").accept, "a/b");
 }
 
 TEST_F(Parsed, HasNothingOfTheRequestBefore) {

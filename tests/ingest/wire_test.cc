@@ -8,6 +8,7 @@
 #include "engine/model/limits.h"
 #include "ingest/wire/ballot_json.h"
 #include "ingest/wire/content_coding.h"
+#include "ingest/wire/header_list.h"
 #include "ingest/wire/outcome.h"
 #include "ingest/wire/poll_json.h"
 #include "ingest/wire/results.h"
@@ -389,6 +390,54 @@ TEST(ResultsCsv, LeavesOutWhatIsNotShown) {
   EXPECT_NE(russian.find(";2;;5;0,400000;;open;7-0011aabb;"), russian.npos) << russian;
 }
 
+// --- Lists in headers --------------------------------------------------------------------------
+
+TEST(Accept, IsWhatItSaysOfEitherType) {
+  struct Row {
+    const char* accept;
+    bool is_csv;
+  };
+  const Row rows[] = {
+      {"", false},
+      {"text/csv", true},
+      {"Text/CSV ; charset=\"UTF-8\"", true},
+      {"application/json", false},
+      {"*/*", false},
+      {"text/*", true},
+      {"text/html, text/csv", true},
+      {"text/csv, application/json", true},
+      {"application/json, text/csv", false},
+      {"application/json;q=0.5, text/csv;q=0.6", true},
+      {"text/csv;q=0.5, application/json", false},
+      {"text/csv;q=0", false},
+      {"text/csv;q=0, */*", false},
+      {"*/*;q=0.1, text/csv;q=0.2", true},
+      {"application/*, text/csv;q=0.9", false},
+      {"text/csvx", false},
+      {"a/b;x=\"text/csv, text/csv;q=1\", application/json", false},
+      {"a/b;x=\"\\\", text/csv", false},
+      {",, ,text/csv,", true},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(prefers(row.accept, "text/csv", "application/json"), row.is_csv) << row.accept;
+  EXPECT_TRUE(wanted("a/b, text/HTML;q=0.1", "text/html").is_named);
+  EXPECT_FALSE(wanted("text/*, */*", "text/html").is_named);
+  EXPECT_EQ(wanted("text/html;q=0", "text/html").weight, 0);
+}
+
+TEST(EntityTags, AreComparedWithoutWhatProxiesMakeOfThem) {
+  const char* const same[] = {
+      "\"3\"",      "W/\"3\"", "\"3-gzip\"", "W/\"3-gzip\"",    "\"3;gzip\"",         "\"3--gzip\"",
+      "\"3-br\"",   "\"3-zstd\"", "*",       "\"1\", W/\"3\"", ",\"a,b\" , \"3\",", "\"3\",*"};
+  for (const auto* header : same)
+    for (const auto* etag : {"\"3\"", "W/\"3\""})
+      EXPECT_TRUE(has_entity_tag(header, etag)) << header << etag;
+  const char* const other[] = {"",        "3",          "\"3",       "\"03\"",    "\"33\"",
+                               "W/3",     "w/\"3\"",    "W/ \"3\"",  "\"3\"x",    "\"4\"",
+                               "\"3 *\"", "\"3-gzip-\"", "\"3gzip\"", "\"-gzip\"", "\"1\" \"3\""};
+  for (const auto* header : other) EXPECT_FALSE(has_entity_tag(header, "\"3\"")) << header;
+}
+
 // --- Content codings ---------------------------------------------------------------------------
 
 std::string gzip(const std::string& text) {
@@ -446,6 +495,43 @@ TEST(ContentCoding, GivesBackWhatItCompressed) {
     EXPECT_EQ(out, text) << size;
     EXPECT_LT(packed.size(), size / 2 + 64) << size;
   }
+}
+
+TEST_P(ContentCodingTest, UndoesSeveralPartsOneBehindTheOther) {
+  std::string all, packed;
+  for (const std::size_t size : {3u, 0u, 70'000u, 1u, 0u}) {
+    const std::string part(size, static_cast<char>('a' + all.size() % 7));
+    all += part;
+    packed += encode(part);
+  }
+  std::string out;
+  EXPECT_EQ(decode(packed, all.size(), out), Decoding::done);
+  EXPECT_EQ(out, all);
+  out.clear();
+  EXPECT_EQ(decode(packed, all.size() - 1, out), Decoding::too_large) << "together";
+  out.clear();
+  EXPECT_EQ(decode(packed.substr(0, packed.size() - 2), all.size(), out), Decoding::broken);
+}
+
+// As pzstd puts one in front of each frame.
+TEST(ContentCoding, PassesOverSkippableFrames) {
+  const std::string skippable("\x50\x2a\x4d\x18\x04\x00\x00\x00"
+                              "abcd", 12);
+  std::string out;
+  const auto body = skippable + zstd("one ") + skippable + skippable + zstd("two") + skippable;
+  EXPECT_EQ(wire::decode(Coding::zstd, body, 100, out), Decoding::done);
+  EXPECT_EQ(out, "one two");
+  EXPECT_EQ(wire::decode(Coding::zstd, body.substr(0, body.size() - 1), 100, out),
+            Decoding::broken);
+}
+
+TEST(ContentCoding, IsNamedInAnyCase) {
+  const std::pair<const char*, Coding> cases[] = {
+      {"", Coding::identity},    {"Identity", Coding::identity}, {"GZIP", Coding::gzip},
+      {"x-gzip", Coding::gzip},  {"X-GZip", Coding::gzip},       {"Zstd", Coding::zstd},
+      {"x-zstd", Coding::unknown}, {"gzip2", Coding::unknown},   {"gzip, gzip", Coding::unknown},
+  };
+  for (const auto& [name, coding] : cases) EXPECT_EQ(wire::coding(name), coding) << name;
 }
 
 TEST_P(ContentCodingTest, RefusesABombWithoutUnpackingIt) {

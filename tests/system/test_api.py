@@ -368,6 +368,27 @@ class Batches(veche.ServerCase):
             self.assertEqual(answer.json()["accepted"], 2000)
         self.assert_counts(self.poll_id, {"a": 4000})
 
+    def test_batches_in_parts_and_by_other_names(self):
+        """As pigz, bgzip, pzstd and log shippers pack them."""
+        self.open()
+        skippable = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"
+
+        def in_parts(pack):
+            return lambda data: pack(data[:100]) + pack(data[100:]) + pack(b"")
+
+        ways = (("gzip", in_parts(gzip.compress)), ("x-gzip", gzip.compress),
+                ("GZip", gzip.compress), ("zstd", in_parts(zstd_frame)), ("ZSTD", zstd_frame),
+                ("zstd", lambda data: skippable + zstd_frame(data)), ("Identity", None))
+        for i, (encoding, pack) in enumerate(ways):
+            lines = [self.server.line(self.poll_id, sub_of("parts", i, j), "a") for j in range(20)]
+            answer = self.server.post_batch(lines, headers={"Content-Encoding": encoding},
+                                            encode=pack)
+            self.assertEqual((answer.status, answer.json()["accepted"]), (200, 20), encoding)
+        large = [b" " * 60_000 + b"{}"] * 300  # 18 MB together
+        answer = self.server.post_batch(large, headers={"Content-Encoding": "gzip"},
+                                        encode=in_parts(gzip.compress))
+        self.assertEqual(answer.status, 413)
+
     def test_a_batch_by_the_real_zstd(self):
         self.open()
         try:
@@ -819,6 +840,33 @@ class Results(veche.ServerCase):
             answer = self.server.get(target, Accept=accept)
             self.assertEqual(answer.json()["ballots"], 6)
 
+    def test_a_list_on_several_lines_is_one_list(self):
+        poll = self.fill()
+        self.server.settled_results(poll, 6)
+        target = f"/v1/polls/{poll}/results"
+        tag = self.server.get(target).headers["etag"]
+
+        def ask(*headers):
+            with self.server.connect() as connection:
+                connection.send("\r\n".join([f"GET {target} HTTP/1.1", "Host: veche", *headers,
+                                              "", ""]).encode())
+                return connection.read_answer("GET")
+
+        csv_asked = ask("Accept: application/json;q=0.5", "X: y", "Accept: text/csv")
+        self.assertTrue(csv_asked.headers["content-type"].startswith("text/csv"))
+        json_asked = ask("Accept: text/csv;q=0.1", "Accept: application/json")
+        self.assertEqual(json_asked.json()["ballots"], 6)
+        self.assertEqual(ask('If-None-Match: "other"', f"If-None-Match: {tag}").status, 304)
+        self.assertEqual(ask("Accept: text/csv", f"If-None-Match: {tag}").status, 200)
+        for header in ("Authorization: Bearer a", "Content-Type: text/csv", "Host: other"):
+            self.assertEqual(ask(header, header).status, 400, header)
+
+    def test_a_page_for_who_names_html_among_others(self):
+        for accept, kind in (("Text/HTML;q=0.1, */*", "text/html"), ("text/html;q=0", "problem"),
+                             ("*/*", "problem"), ("text/htmlx", "problem")):
+            answer = self.server.get("/no-such-page", Accept=accept)
+            self.assertIn(kind, answer.headers["content-type"], accept)
+
     def test_etags(self):
         poll = self.fill()
         self.server.settled_results(poll, 6)
@@ -826,11 +874,12 @@ class Results(veche.ServerCase):
         first = self.server.get(target)
         tag = first.headers["etag"]
         self.assertRegex(tag, '^W/"[^"]+"$')
-        for match in (tag, f'"other", {tag}', "*"):
+        for match in (tag, f'"other", {tag}', "*", tag[2:], tag[:-1] + '-gzip"', f'"a,b",{tag}'):
             unchanged = self.server.get(target, If_None_Match=match)
             self.assertEqual((unchanged.status, unchanged.body), (304, b""), match)
             self.assertEqual(unchanged.headers["etag"], tag)
-        self.assertEqual(self.server.get(target, If_None_Match='W/"x"').status, 200)
+        for match in ('W/"x"', tag[2:-1], tag[3:-1], f"x{tag}", tag[:-1] + 'x"'):
+            self.assertEqual(self.server.get(target, If_None_Match=match).status, 200, match)
         self.server.vote(poll, None, "a", token="x")  # a refusal changes nothing
         self.assertEqual(self.server.get(target, If_None_Match=tag).status, 304)
         body = {"answers": [{"question": "q1", "choices": ["a"]},

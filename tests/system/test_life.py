@@ -199,13 +199,26 @@ class Life(LifeCase):
         self.draft()
         definition = veche.poll(self.poll_id, title="Another")
         self.assert_refused(self.edit(definition, None), 428, "if-match-needed")
-        for wrong in ('"2"', '"0"', "1", "*", 'W/"1"', '"x"', '"1", "2"', '"-1"', '"4294967297"'):
+        for wrong in ('"2"', '"0"', "1", "*", '"x"', '"2", "3"', '"-1"', '"4294967297"', '"01"',
+                      '"+1"', '" 1"', 'w/"1"', 'W/1', '"1" "2"', '"1-x"', '"1'):
             answer = self.send("PATCH", f"/v1/polls/{self.poll_id}", definition,
                                self.server.staff("moderator"), If_Match=wrong)
             self.assert_refused(answer, 412, "version-mismatch")
         self.assertEqual(self.edit(definition, 1).status, 200)
         self.assert_refused(self.edit(definition, 1), 412, "version-mismatch")
         self.assertEqual(self.show().json()["version"], 2)
+
+    def test_an_edit_takes_the_tag_that_a_compressing_proxy_made_of_the_version(self):
+        """And a list that has it, on one line or on several."""
+        self.draft()
+        tags = ('W/"{}"', '"{}-gzip"', 'W/"{}-br"', '"{};gzip"', '"77", "{}"', '"x",, W/"{}"')
+        for version, tag in enumerate(tags, 1):
+            definition = veche.poll(self.poll_id, title=f"Title {version}")
+            answer = self.send("PATCH", f"/v1/polls/{self.poll_id}", definition,
+                               self.server.staff("moderator"), If_Match=tag.format(version))
+            self.assertEqual(answer.status, 200, tag)
+        self.assertEqual(self.show().json()["version"], len(tags) + 1)
+        self.assertEqual(self.step("submit", If_Match="*").status, 200)
 
     def test_an_edit_is_a_whole_and_good_definition_of_the_same_poll(self):
         self.draft()
