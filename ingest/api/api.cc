@@ -90,7 +90,9 @@ Admission Api::head(const http::RequestHead& head) {
     return Admission::refuse(http::kNoRoute, std::move(response));
   }
   if (auto refused = refuse(*found.route, head))
-    return Admission::refuse(tag(*found.route), std::move(*refused));
+    return Admission::refuse(tag(*found.route), is_stream(*found.route)
+                                                    ? refusal_of_stream(std::move(*refused))
+                                                    : std::move(*refused));
   if (is_stream(*found.route)) return Admission::accept_stream(tag(*found.route));
   const auto rule = body_rule(*found.route);
   return Admission::accept(tag(*found.route), rule ? rule->limit_bytes : 0);
@@ -214,11 +216,19 @@ void Api::handle(const http::Request& request, http::Responder responder) {
   responder.send(http::problem(404, "not-found", "There is no such page."));
 }
 
+http::Response Api::on_too_many(const http::RequestHead& head) {
+  const auto found = match(head.method, head.path);
+  auto response = http::too_many_connections();
+  return found.route && is_stream(*found.route) ? refusal_of_stream(std::move(response)) : response;
+}
+
 // What was to be written may be written yet; what was only asked is asked again.
 http::Response Api::on_deadline(http::Route route) {
-  if (is_page(static_cast<RouteId>(route))) return web::error_page(503, {});
-  const bool writes = body_rule(static_cast<RouteId>(route)).has_value();
-  return refusal(writes ? Outcome::outcome_unknown : Outcome::overloaded, wire::Language::en);
+  const auto id = static_cast<RouteId>(route);
+  if (is_page(id)) return web::error_page(503, {});
+  const auto outcome = body_rule(id) ? Outcome::outcome_unknown : Outcome::overloaded;
+  auto response = refusal(outcome, wire::Language::en);
+  return is_stream(id) ? refusal_of_stream(std::move(response)) : response;
 }
 
 Admission MetricsApi::head(const http::RequestHead& head) {

@@ -26,6 +26,7 @@ class Api final : public http::Handler {
 
   http::Admission head(const http::RequestHead& head) override;
   void handle(const http::Request& request, http::Responder responder) override;
+  http::Response on_too_many(const http::RequestHead& head) override;
   http::Response on_deadline(http::Route route) override;
   void reader_gone(const http::Reader& reader) override { streams_.reader_gone(reader); }
 

@@ -65,6 +65,10 @@ http::Response refusal(const auth::TokenRefusal& token) {
   return response;
 }
 
+http::Response refusal_of_stream(http::Response response) {
+  return response.status == 503 ? http::come_back_later("not now") : std::move(response);
+}
+
 http::Response unknown_change() {
   return http::unavailable(
       "outcome-unknown", "It is not known yet whether the change was made: look, then ask again.");

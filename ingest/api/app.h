@@ -101,6 +101,9 @@ std::string_view bearer(std::string_view authorization);
 http::Response refusal(model::Outcome outcome, wire::Language language);
 http::Response refusal(const auth::TokenRefusal& token);
 http::Response unknown_change();  // of a poll or a tree
+// What the reader of a stream gets instead: where it may come back later he is told to, in a way
+// that an EventSource understands.
+http::Response refusal_of_stream(http::Response response);
 http::Response faulty_document(std::uint16_t status, std::string_view code, std::string_view detail,
                                const std::vector<model::DocumentFault>& faults);
 http::Response json_response(std::uint16_t status, std::string body);

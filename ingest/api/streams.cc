@@ -34,12 +34,16 @@ std::shared_ptr<const model::PollEntry> find_poll(Local& local, std::string_view
   return id ? public_poll(local, *id) : nullptr;
 }
 
+void refuse(const http::Responder& responder, http::Response response) {
+  responder.send(refusal_of_stream(std::move(response)));
+}
+
 }  // namespace
 
 void Streams::of_poll(const http::Request& request, std::string_view poll,
                       http::Responder responder) {
   const auto entry = find_poll(local_, poll);
-  if (!entry) return responder.send(unknown_poll());
+  if (!entry) return refuse(responder, unknown_poll());
   const auto filter = read_filter(request.head, *entry->tree);
   if (!filter) return responder.send(http::problem(400, "bad-parameter", filter.error()));
   if (request.head.query("view"))
@@ -47,7 +51,7 @@ void Streams::of_poll(const http::Request& request, std::string_view poll,
         http::problem(400, "bad-parameter",
                       "a stream has no view: exact counts are those of results?view=exact"));
   const auto viewer = viewer_of(local_, *entry, request.head.authorization);
-  if (!viewer) return responder.send(refusal(viewer.error()));
+  if (!viewer) return refuse(responder, refusal(viewer.error()));
   begin({{entry->definition->id, *viewer, *filter}}, Kind::whole, responder);
 }
 
@@ -61,9 +65,9 @@ void Streams::of_polls(const http::Request& request, http::Responder responder) 
   std::vector<LiveView> views;
   for (const auto id : ids) {
     const auto entry = find_poll(local_, id);
-    if (!entry) return responder.send(unknown_poll());
+    if (!entry) return refuse(responder, unknown_poll());
     const auto viewer = viewer_of(local_, *entry, request.head.authorization);
-    if (!viewer) return responder.send(refusal(viewer.error()));
+    if (!viewer) return refuse(responder, refusal(viewer.error()));
     views.push_back({entry->definition->id, *viewer, {}});
   }
   begin(views, Kind::totals, responder);
@@ -75,7 +79,7 @@ void Streams::begin(const std::vector<LiveView>& views, Kind kind, http::Respond
         return is_narrow(view) && !audiences_.contains(view);
       }));
   if (!local_.worker.has_room_for_reader() || !local_.app.live.reserve(fresh))
-    return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+    return refuse(responder, refusal(model::Outcome::overloaded, wire::Language::en));
   const auto reader = responder.stream();
   if (!reader) return local_.app.live.release(fresh);
   auto& of_reader = readers_[reader->key()];

@@ -32,12 +32,16 @@ const Frame& heartbeat() {
 }
 
 // Readers who are all sent away at once must not all come back at once.
-Frame bye() {
+std::int64_t retry_ms() {
   static thread_local std::minstd_rand random{std::random_device{}()};
   std::uniform_int_distribution<std::int64_t> wait(limits::kByeRetryMin.count(),
                                                    limits::kByeRetryMax.count());
+  return wait(random);
+}
+
+Frame bye() {
   return std::make_shared<const std::string>(
-      fmt::format("event: bye\nretry: {}\ndata: {{}}\n\n", wait(random)));
+      fmt::format("event: bye\nretry: {}\ndata: {{}}\n\n", retry_ms()));
 }
 
 // Without it the kernel takes megabytes for a reader who does not read, and they are old news.
@@ -55,6 +59,14 @@ const std::string_view kStreamHeader =
     "X-Accel-Buffering: no\r\n"
     "Connection: close\r\n\r\n";
 const std::string_view kStreamBegin = "retry: 3000\n\n";
+
+Response come_back_later(std::string_view why) {
+  Response response{.status = 200,
+                    .content_type = "text/event-stream",
+                    .body = fmt::format(": {}\nretry: {}\n\n", why, retry_ms())};
+  response.with(Header::cache_control, "no-store");
+  return response;
+}
 
 EventStream::EventStream(Worker& worker, Reader reader)
     : worker_(worker),

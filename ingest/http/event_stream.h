@@ -16,6 +16,7 @@
 
 #include "ingest/http/coroutine.h"
 #include "ingest/http/handler.h"
+#include "ingest/http/response.h"
 
 namespace veche::http {
 
@@ -23,6 +24,10 @@ namespace veche::http {
 // HEAD, tells how long to wait before coming back when the connection is lost.
 extern const std::string_view kStreamHeader;
 extern const std::string_view kStreamBegin;
+
+// The answer to who may have a stream, but not now, where others get 503: an EventSource comes back
+// after the end of a stream, and never after another status than 200. `why` is for people.
+Response come_back_later(std::string_view why);
 
 class EventStream {
  public:

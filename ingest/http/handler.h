@@ -116,6 +116,9 @@ class Handler {
   // call, the responder does not.
   virtual void handle(const Request& request, Responder responder) = 0;
 
+  // The answer on a connection beyond those that a worker takes; `head` was not called for it.
+  virtual Response on_too_many(const RequestHead& head);
+
   // The answer for a request that got none by the handler deadline.
   virtual Response on_deadline(Route route) = 0;
 

@@ -43,4 +43,8 @@ Response unavailable(std::string_view code, std::string_view detail) {
   return response;
 }
 
+Response too_many_connections() {
+  return unavailable("overloaded", "Too many connections; come back a little later.");
+}
+
 }  // namespace veche::http

@@ -25,5 +25,6 @@ Response problem(std::uint16_t status, std::string_view code, std::string_view d
 
 // A 503 that tells the client when to come back: in limits::kRetryAfter.
 Response unavailable(std::string_view code, std::string_view detail);
+Response too_many_connections();
 
 }  // namespace veche::http

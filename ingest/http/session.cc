@@ -22,9 +22,8 @@ Session::Session(Worker& worker, std::uint32_t connection, Socket socket)
   input_ = {buffer_.data(), 0};
 }
 
-void Session::start_refused(Response response) {
+void Session::start_refused() {
   was_refused_ = true;
-  refuse_and_close(std::move(response));
   start();
 }
 
@@ -84,6 +83,7 @@ void Session::enter(Phase phase) {
   if (is_reading && phase == phase_ && deadline_ != Clock::time_point{}) return;
   const Deadlines& deadlines = worker_.options().deadlines;
   const auto allowed = [&] {
+    if (was_refused_ && is_reading) return deadlines.linger;
     switch (phase) {
       case Phase::idle:
         return deadlines.idle;
@@ -118,7 +118,9 @@ boost::asio::mutable_buffer Session::space() {
 }
 
 void Session::received(const IoResult& result) {
-  if (has_expired_ && phase_ != Phase::idle)
+  if (has_expired_ && was_refused_)
+    refuse_and_close(too_many_connections());
+  else if (has_expired_ && phase_ != Phase::idle)
     refuse_and_close(problem(408, "too-slow", "The request did not arrive in time."));
   else if (has_expired_ || result.error)
     is_finished_ = true;
@@ -162,6 +164,10 @@ bool Session::take_header() {
     return false;
   }
   const RequestHead& head = parser_->head();
+  if (was_refused_) {
+    refuse_and_close(worker_.handler().on_too_many(head));
+    return false;
+  }
   Admission admission = worker_.handler().head(head);
   route_ = admission.route();
   std::optional<Response>& refusal = admission.refusal();

@@ -25,8 +25,9 @@ class Session {
   Session(Worker& worker, std::uint32_t connection, Socket socket);
 
   void start() { task_.start(); }
-  // Answers the client that there are too many connections, and ends.
-  void start_refused(Response response);
+  // Answers the client's first request that there are too many connections, and ends. Waits for it
+  // as briefly as for a client to go.
+  void start_refused();
   bool was_refused() const { return was_refused_; }
 
   // Drops an answer to a request that is not waiting for one.

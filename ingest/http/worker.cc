@@ -8,6 +8,8 @@
 
 namespace veche::http {
 
+Response Handler::on_too_many(const RequestHead&) { return too_many_connections(); }
+
 void Responder::send(Response&& response) const {
   worker_->answer(connection_, ticket_, std::move(response));
 }
@@ -57,8 +59,7 @@ void Worker::open_session(Socket socket) {
   sessions_[connection] = std::make_unique<Session>(*this, connection, std::move(socket));
   if (is_full) {
     ++refused_;
-    sessions_[connection]->start_refused(
-        unavailable("overloaded", "Too many connections; come back a little later."));
+    sessions_[connection]->start_refused();
   } else {
     ++open_;
     report_connections();

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "ingest/http/event_stream.h"
 #include "ingest/http/problem.h"
 #include "ingest/http/server.h"
 
@@ -136,6 +137,9 @@ class TestHandler final : public Handler {
     }
   }
 
+  Response on_too_many(const RequestHead& head) override {
+    return head.path == "/stream" ? come_back_later("not now") : Handler::on_too_many(head);
+  }
   Response on_deadline(Route) override { return unavailable("outcome-unknown", "send it again"); }
 
   void reader_gone(const Reader& reader) override { backstage_.saw_reader_go(reader); }

@@ -311,6 +311,25 @@ TEST_F(HttpStream, RefusesReadersAboveTheLimit) {
   EXPECT_EQ(second.read_header().headers.at("content-type"), "text/event-stream");
 }
 
+// A browser's EventSource comes back after the end of a stream, and after nothing else than 200.
+TEST_F(HttpStream, TellsAReaderOnAConnectionTooManyToComeBack) {
+  auto how = options();
+  how.connections_per_thread = 1;
+  how.deadlines.linger = 300ms;
+  serve_streams(how);
+  Wire first(server_->port());
+  first.send(post("/echo", "1")).read();
+  Wire reader(server_->port());
+  const Reply reply = reader.send(kGetStream).read();
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.headers.at("content-type"), "text/event-stream");
+  EXPECT_THAT(reply.body, HasSubstr("\nretry: "));
+  EXPECT_TRUE(reader.is_closed_by_server());
+  Wire silent(server_->port());
+  EXPECT_EQ(silent.read().status, 503) << "who asks for nothing does not keep its place";
+  EXPECT_TRUE(silent.is_closed_by_server());
+}
+
 TEST_F(HttpStream, LeavesRoomForConnectionsBesideIt) {
   auto how = options();
   how.connections_per_thread = 1;

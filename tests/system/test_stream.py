@@ -58,6 +58,13 @@ class StreamCase(veche.ServerCase):
         self.assert_outcome(answer, 201)
         return time.monotonic()
 
+    def assert_come_back(self, answer):
+        """What a reader gets instead of 503, which an EventSource would never get over."""
+        self.assertEqual((answer.status, answer.headers["content-type"]),
+                         (200, "text/event-stream"))
+        self.assertRegex(answer.body.decode(), r"\A: .*\nretry: [1-5]\d{3}\n\n\Z")
+        self.assertEqual(answer.headers["cache-control"], "no-store")
+
 
 @veche.needs_binary
 class Streams(StreamCase):
@@ -215,23 +222,25 @@ class Streams(StreamCase):
         sockets = []
         self.addCleanup(lambda: [each.close() for each in sockets])
 
-        def status_of(view):
+        def is_taken(view):
             sockets.append(socket.create_connection(("127.0.0.1", self.server.port), 15))
             sockets[-1].sendall(f"GET /v1/polls/{poll}/stream?by=territory&parent={places[view]} HTTP/1.1"
                                 "\r\nHost: veche\r\n\r\n".encode())
-            return int(sockets[-1].recv(65536).split()[1])
+            answer = sockets[-1].recv(65536)
+            self.assertEqual(answer.split()[1], b"200")
+            return b"Content-Length" not in answer
 
         fit = 0
-        while status_of(fit) == 200:
+        while is_taken(fit):
             fit += 1
         self.assertLessEqual(fit, 4096)
         self.assertGreater(fit, 4000, "other tests have but a few")
-        refused = self.server.get(f"/v1/polls/{poll}/stream?by=territory&parent={places[-1]}")
-        self.assert_refused(refused, 503, "overloaded")
-        self.assertEqual(status_of(0), 200, "a view that is there already takes no room")
+        self.assert_come_back(self.server.get(
+            f"/v1/polls/{poll}/stream?by=territory&parent={places[-1]}"))
+        self.assertTrue(is_taken(0), "a view that is there already takes no room")
         for each in sockets[:20]:
             each.close()
-        veche.eventually(lambda: status_of(-1) == 200)
+        veche.eventually(lambda: is_taken(-1))
 
     def test_head_gets_the_headers_alone(self):
         poll = self.open()
@@ -456,6 +465,37 @@ class Options(unittest.TestCase):
 
 @veche.needs_binary
 class Ends(unittest.TestCase):
+    @staticmethod
+    def accepts(port):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def test_a_reader_who_asks_in_the_drain_comes_back_to_the_next_server(self):
+        """Its request was begun before; EventSource would take 503 for the last word."""
+        server = veche.Server()
+        self.addCleanup(server.close)
+        server.start()
+        server.open_poll(veche.poll("drained"))
+        for target in ("/v1/polls/drained/stream", "/v1/stream?polls=drained"):
+            with server.connect() as reader, server.connect() as other:
+                for connection, path in ((reader, target), (other, "/v1/polls/drained/results")):
+                    connection.send(f"GET {path} HTTP/1.1\r\nHost: ".encode())
+                time.sleep(0.1)  # the server has read it: an idle connection would be closed
+                server.process.send_signal(signal.SIGTERM)
+                deadline = time.monotonic() + 10
+                while self.accepts(server.port):
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.01)
+                reader.send(b"veche\r\n\r\n")
+                self.assert_come_back(reader.read_answer("GET"))
+                other.send(b"veche\r\n\r\n")
+                self.assert_refused(other.read_answer("GET"), 503, "draining")
+            self.assertEqual(server._wait(), 0)
+            server.start()
+
     def test_a_server_that_drains_says_when_to_come_back(self):
         server = veche.Server(options=StreamCase.options).start()
         self.addCleanup(server.close)
