@@ -190,7 +190,7 @@ void Api::handle(const http::Request& request, http::Responder responder) {
     case RouteId::livez:
       return responder.send(json_response(200, R"({"status":"alive"})"));
     case RouteId::readyz:
-      if (local_.app.draining())
+      if (local_.app.leaving())
         return responder.send(refusal(Outcome::draining, wire::Language::en));
       if (!local_.app.node.serves())
         return responder.send(refusal(Outcome::starting, wire::Language::en));

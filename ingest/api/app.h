@@ -47,6 +47,10 @@ class App {
   std::shared_ptr<const auth::KeySet> keys() const { return keys_.load(); }
   std::uint64_t keys_version() const { return keys_version_.load(std::memory_order_acquire); }
 
+  // Readiness says "draining" from now on, for balancers to see; everything is served yet.
+  void announce_drain() { leaving_.store(true, std::memory_order_release); }
+  bool leaving() const { return leaving_.load(std::memory_order_acquire) || draining(); }
+
   // New requests are refused from now on; those that were taken are answered.
   void start_draining() { draining_.store(true, std::memory_order_release); }
   bool draining() const { return draining_.load(std::memory_order_acquire); }
@@ -65,6 +69,7 @@ class App {
  private:
   std::atomic<std::shared_ptr<const auth::KeySet>> keys_;
   std::atomic<std::uint64_t> keys_version_{1};
+  std::atomic<bool> leaving_{false};
   std::atomic<bool> draining_{false};
   bool has_test_data_ = false;
 };

@@ -216,6 +216,54 @@ class Recount(unittest.TestCase):
 
 
 @veche.needs_binary
+class DrainDelay(unittest.TestCase):
+    """What a balancer sees of a server that is told to end."""
+
+    def setUp(self):
+        self.server = veche.Server()
+        self.addCleanup(self.server.close)
+
+    def start(self, seconds):
+        self.server.options = ["--drain-delay", str(seconds)]
+        self.server.start()
+
+    def ask_to_end(self):
+        """Returns when readiness says so."""
+        asked_at = time.monotonic()
+        self.server.process.send_signal(signal.SIGTERM)
+        while self.server.get("/readyz").status == 200:
+            self.assertLess(time.monotonic() - asked_at, 5)
+            time.sleep(0.01)
+        return asked_at
+
+    def test_readiness_says_draining_while_all_else_is_served(self):
+        self.start(2)
+        self.server.open_poll(veche.poll("p"))
+        self.assertEqual(self.server.get("/readyz").status, 200)
+        asked_at = self.ask_to_end()
+        ready = self.server.get("/readyz")
+        self.assertEqual((ready.status, ready.code), (503, "draining"))
+        self.assertEqual(self.server.vote("p", sub_of("v"), ["a"]).status, 201)
+        self.assertEqual(self.server.get("/v1/polls/p/results").status, 200)
+        self.assertEqual(self.server.metrics()["veche_ready"], 0)
+        self.assertEqual(self.server._wait(), 0)
+        self.assertGreater(time.monotonic() - asked_at, 1.9)
+        self.start(0)
+        self.assertEqual(self.server.settled_results("p", 1)["ballots"], 1)
+
+    def test_a_second_signal_ends_it(self):
+        self.start(600)
+        self.ask_to_end()
+        self.assertEqual(self.server.stop(timeout=20), 0)
+
+    def test_without_it_a_drain_begins_at_once(self):
+        self.server.start()
+        asked_at = time.monotonic()
+        self.assertEqual(self.server.stop(timeout=20), 0)
+        self.assertLess(time.monotonic() - asked_at, 5)
+
+
+@veche.needs_binary
 class Demo(unittest.TestCase):
     @staticmethod
     def page(url):

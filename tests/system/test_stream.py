@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -21,6 +22,7 @@ from minting import sub_of
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TICK_S = 0.05
 
+# What docs/operations.md says of a server goes into the place of its own.
 NGINX = """\
 daemon off;
 error_log {folder}/error.log;
@@ -33,12 +35,23 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{ proxy_pass http://127.0.0.1:{backend}; }}
-  }}
+  {server}
 }}
 """
+
+
+def nginx_config(folder, port, backend):
+    block = re.search(r"```nginx\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.S)[1]
+    server = block[block.index("server {"):].replace("127.0.0.1:8080", f"127.0.0.1:{backend}")
+    return NGINX.format(folder=folder, server=server.replace(
+        "server {", f"server {{\n  listen 127.0.0.1:{port};", 1))
+
+
+def assert_come_back(case, answer):
+    """What a reader gets instead of 503, which an EventSource would never get over."""
+    case.assertEqual((answer.status, answer.headers["content-type"]), (200, "text/event-stream"))
+    case.assertRegex(answer.body.decode(), r"\A: .*\nretry: [1-5]\d{3}\n\n\Z")
+    case.assertEqual(answer.headers["cache-control"], "no-store")
 
 
 class StreamCase(veche.ServerCase):
@@ -57,13 +70,6 @@ class StreamCase(veche.ServerCase):
         answer = self.server.vote(poll, sub_of(poll, voter), [choice], **more)
         self.assert_outcome(answer, 201)
         return time.monotonic()
-
-    def assert_come_back(self, answer):
-        """What a reader gets instead of 503, which an EventSource would never get over."""
-        self.assertEqual((answer.status, answer.headers["content-type"]),
-                         (200, "text/event-stream"))
-        self.assertRegex(answer.body.decode(), r"\A: .*\nretry: [1-5]\d{3}\n\n\Z")
-        self.assertEqual(answer.headers["cache-control"], "no-store")
 
 
 @veche.needs_binary
@@ -235,7 +241,7 @@ class Streams(StreamCase):
             fit += 1
         self.assertLessEqual(fit, 4096)
         self.assertGreater(fit, 4000, "other tests have but a few")
-        self.assert_come_back(self.server.get(
+        assert_come_back(self, self.server.get(
             f"/v1/polls/{poll}/stream?by=territory&parent={places[-1]}"))
         self.assertTrue(is_taken(0), "a view that is there already takes no room")
         for each in sockets[:20]:
@@ -490,9 +496,10 @@ class Ends(unittest.TestCase):
                     self.assertLess(time.monotonic(), deadline)
                     time.sleep(0.01)
                 reader.send(b"veche\r\n\r\n")
-                self.assert_come_back(reader.read_answer("GET"))
+                assert_come_back(self, reader.read_answer("GET"))
                 other.send(b"veche\r\n\r\n")
-                self.assert_refused(other.read_answer("GET"), 503, "draining")
+                refused = other.read_answer("GET")
+                self.assertEqual((refused.status, refused.code), (503, "draining"))
             self.assertEqual(server._wait(), 0)
             server.start()
 
@@ -559,9 +566,9 @@ class BehindNginx(StreamCase):
                 raise unittest.SkipTest(f"nginx cannot be installed: {done.stderr.strip()[-200:]}")
         folder = pathlib.Path(tempfile.mkdtemp(prefix="veche-nginx-"))
         cls.addClassCleanup(shutil.rmtree, folder, True)
+        folder.chmod(0o755)  # its workers are nobody, and large bodies go through files
         cls.port = veche.free_port()
-        (folder / "nginx.conf").write_text(
-            NGINX.format(folder=folder, port=cls.port, backend=cls.server.port))
+        (folder / "nginx.conf").write_text(nginx_config(folder, cls.port, cls.server.port))
         nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "nginx.conf", "-p", folder,
                                   "-e", folder / "error.log"], stderr=subprocess.DEVNULL)
         cls.addClassCleanup(nginx.wait)
@@ -590,6 +597,18 @@ class BehindNginx(StreamCase):
         self.assertEqual(self.readers(), 1)
         stream.close()
         veche.eventually(lambda: self.readers() == 0)
+
+    def test_a_batch_of_megabytes_passes(self):
+        """The lines are as long as they may be: a few of them are megabytes."""
+        poll = self.open()
+        line = json.dumps(self.server.line(poll, sub_of(poll, "anna"), "a")) + " " * 60_000 + "\n"
+        body = line.encode() * 160
+        with veche.Connection(self.port, 30) as connection:
+            answer = connection.request("POST", "/v1/ballots", body,
+                                        {"Content-Type": "application/x-ndjson"},
+                                        self.server.issuer.batch(body, 160))
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual((answer.json()["accepted"], answer.json()["recorded"]), (1, 159))
 
     def readers(self):
         return sum(value for name, value in self.server.metrics().items()

@@ -57,6 +57,7 @@ struct Options {
   std::uint16_t threads = 0;
   std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
   std::string tick = "1s";
+  std::uint32_t drain_delay_seconds = 0;
 };
 
 // "50ms", "1s".
@@ -128,6 +129,20 @@ class Service {
     }
     app_->replace_keys(std::make_shared<const auth::KeySet>(*std::move(keys)));
     fmt::print(stderr, "veche: keys read again from {}\n", options_.jwks);
+  }
+
+  // Balancers see that it will end while it still serves, until the delay is over or somebody asks
+  // for the end again.
+  void announce_end() {
+    const auto until = std::chrono::steady_clock::now() +
+                       std::chrono::seconds(options_.drain_delay_seconds);
+    app_->announce_drain();
+    constexpr timespec kStep{0, 100'000'000};
+    while (std::chrono::steady_clock::now() < until) {
+      const int signal = sigtimedwait(&signals_, nullptr, &kStep);
+      if (signal == SIGHUP) reload_keys();
+      if (signal == SIGTERM || signal == SIGINT) return;
+    }
   }
 
   // 1. New requests are refused, connections taken no more.  2. What was taken is answered.
@@ -374,7 +389,7 @@ class Service {
     api::EngineFacts facts;
     if (!node_->serves()) return facts;  // its threads may not run
     const auto status = node_->status();
-    facts.ready = node_->why_not_ready().empty();
+    facts.ready = node_->why_not_ready().empty() && !app_->leaving();
     facts.invalid_records = static_cast<double>(status.invalid);
     facts.duplicate_ballots = static_cast<double>(status.duplicates);
     for (const auto& [partition, position] : status.positions)
@@ -420,6 +435,11 @@ Result<Exit> serve(const Options& options) {
   fmt::print("{}\n", service.url());
   std::fflush(stdout);
   for (int signal = 0; sigwait(&signals, &signal) == 0 && signal == SIGHUP;) service.reload_keys();
+  if (options.drain_delay_seconds > 0) {
+    fmt::print(stderr, "veche: /readyz says draining; the drain begins in {} s\n",
+               options.drain_delay_seconds);
+    service.announce_end();
+  }
   fmt::print(stderr, "veche: draining\n");
   service.stop();
   return Exit::ok;
@@ -482,6 +502,12 @@ void add_serve(CLI::App& app) {
   command.add_option("--tick", options->tick, "How often live results move: 20ms to 60s")
       ->check(CLI::Validator(check_tick, "TIME"))
       ->capture_default_str();
+  command
+      .add_option("--drain-delay", options->drain_delay_seconds,
+                  "After SIGTERM /readyz is 503 for so long before the drain; another ends that")
+      ->check(CLI::Range(0, 3'600))
+      ->capture_default_str()
+      ->type_name("SECONDS");
   on_run(command, [options] { return serve(*options); });
 }
 
