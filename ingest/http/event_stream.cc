@@ -56,6 +56,8 @@ const std::string_view kStreamHeader =
     "HTTP/1.1 200 OK\r\n"
     "Content-Type: text/event-stream\r\n"
     "Cache-Control: no-store\r\n"
+    "Vary: Authorization\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
     "X-Accel-Buffering: no\r\n"
     "Connection: close\r\n\r\n";
 const std::string_view kStreamBegin = "retry: 3000\n\n";

@@ -12,7 +12,7 @@
 namespace veche::http {
 namespace {
 
-constexpr std::array<std::string_view, 12> kHeaderNames{
+constexpr std::array<std::string_view, 11> kHeaderNames{
     "Allow",
     "Cache-Control",
     "Content-Disposition",
@@ -24,15 +24,35 @@ constexpr std::array<std::string_view, 12> kHeaderNames{
     "Retry-After",
     "Vary",
     "WWW-Authenticate",
-    "X-Content-Type-Options",
 };
-static_assert(kHeaderNames.size() ==
-              std::size_t{1} + static_cast<int>(Header::x_content_type_options));
+static_assert(kHeaderNames.size() == std::size_t{1} + static_cast<int>(Header::www_authenticate));
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
 // RFC 9110: neither has a body, and a length would be read as that of another answer.
 bool has_no_length(std::uint16_t status) { return status == 204 || status == 304; }
+
+std::string_view find(const Response& response, Header name) {
+  for (const auto& [given, value] : response.headers)
+    if (given == name) return value;
+  return {};
+}
+
+void append_for_caches(const Response& response, bool for_token, std::string& out) {
+  const auto cache_control = find(response, Header::cache_control);
+  const auto vary = find(response, Header::vary);
+  const auto append = [&out](std::string_view before, std::string_view first,
+                             std::string_view second) {
+    out.append(before).append(first);
+    if (!first.empty() && !second.empty()) out += ", ";
+    out.append(second).append("\r\n");
+  };
+  const bool is_public = cache_control.starts_with("public");
+  const bool is_private = for_token && !is_public && cache_control != "no-store";
+  if (is_private || !cache_control.empty())
+    append("Cache-Control: ", is_private ? "private" : "", cache_control);
+  if (!is_public || !vary.empty()) append("Vary: ", vary, is_public ? "" : "Authorization");
+}
 
 }  // namespace
 
@@ -112,8 +132,11 @@ void append_response(const Response& response, Framing framing, std::string& out
   if (!response.content_type.empty())
     fmt::format_to(to, FMT_COMPILE("Content-Type: {}\r\n"), response.content_type);
   for (const auto& [name, value] : response.headers)
-    fmt::format_to(to, FMT_COMPILE("{}: {}\r\n"), kHeaderNames[static_cast<std::size_t>(name)],
-                   value);
+    if (name != Header::cache_control && name != Header::vary)
+      fmt::format_to(to, FMT_COMPILE("{}: {}\r\n"), kHeaderNames[static_cast<std::size_t>(name)],
+                     value);
+  append_for_caches(response, framing.for_token, out);
+  out += "X-Content-Type-Options: nosniff\r\n";
   if (framing.close)
     out += "Connection: close\r\n";
   else if (framing.keep_alive_1_0)

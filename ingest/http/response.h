@@ -10,7 +10,7 @@
 namespace veche::http {
 
 // The headers that a handler may add. Content-Type, Content-Length and Connection are written
-// from the rest of the response.
+// from the rest of the response, X-Content-Type-Options always.
 enum class Header : std::uint8_t {
   allow,
   cache_control,
@@ -23,7 +23,6 @@ enum class Header : std::uint8_t {
   retry_after,
   vary,
   www_authenticate,
-  x_content_type_options,
 };
 
 struct Response {
@@ -41,9 +40,12 @@ struct Framing {
   bool head_only = false;       // the request was a HEAD
   bool close = false;           // the connection ends with this response
   bool keep_alive_1_0 = false;  // an HTTP/1.0 client must be told that it does not end
+  bool for_token = false;       // the request came with an Authorization
 };
 
-// Appends the response's bytes to `out`.
+// Appends the response's bytes to `out`. What it says of caches is added to here, for no route may
+// forget it: unless the handler called the answer public, it is another one for another token, and
+// with a token it is private, or not stored at all.
 void append_response(const Response& response, Framing framing, std::string& out);
 
 // The reason phrase of a status, e.g. "Not Found"; of its class for a status not in use here.

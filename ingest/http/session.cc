@@ -220,6 +220,7 @@ Session::Exchange& Session::add_exchange() {
   if (parser_ && parser_->is_header_done()) {
     exchange.method = parser_->head().method;
     exchange.is_http_1_0 = parser_->is_http_1_0();
+    exchange.has_token = !parser_->head().authorization.empty();
   }
   return exchange;
 }
@@ -277,7 +278,8 @@ void Session::append_answers() {
       append_response(exchange.response,
                       {.head_only = exchange.method == Method::head,
                        .close = closes,
-                       .keep_alive_1_0 = exchange.is_http_1_0},
+                       .keep_alive_1_0 = exchange.is_http_1_0,
+                       .for_token = exchange.has_token},
                       out_);
     if (Observer* const observer = worker_.options().observer)
       observer->request_done({worker_.index(), exchange.route, exchange.method,

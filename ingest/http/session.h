@@ -52,6 +52,7 @@ class Session {
     bool is_answered = false;
     bool is_http_1_0 = false;
     bool is_stream = false;
+    bool has_token = false;
     std::size_t body_bytes = 0;
   };
 

@@ -97,7 +97,6 @@ http::Response respond(std::uint16_t status, const Reader& reader, const Page& p
   add_footer(reader, page, html);
   http::Response response{status, "text/html; charset=utf-8", std::move(html).take(), {}};
   response.with(http::Header::content_security_policy, std::string(kPolicy))
-      .with(http::Header::x_content_type_options, "nosniff")
       .with(http::Header::referrer_policy, "same-origin")
       .with(http::Header::content_language, std::string(tag_of(reader.language)))
       .with(http::Header::cache_control, "no-cache")
@@ -137,8 +136,7 @@ http::Response error_page(std::uint16_t status, const Reader& asked) {
 
 http::Response asset_response(const Asset& asset) {
   http::Response response{200, asset.content_type, std::string(asset.body), {}};
-  response.with(http::Header::cache_control, "public, max-age=31536000, immutable")
-      .with(http::Header::x_content_type_options, "nosniff");
+  response.with(http::Header::cache_control, "public, max-age=31536000, immutable");
   return response;
 }
 

@@ -14,16 +14,45 @@ std::string bytes_of(const Response& response, Framing framing = {}) {
 
 TEST(HttpResponse, IsWrittenWhole) {
   Response response{.status = 405, .content_type = "text/plain", .body = "no"};
-  response.with(Header::allow, "GET, HEAD").with(Header::x_content_type_options, "nosniff");
+  response.with(Header::allow, "GET, HEAD");
   EXPECT_EQ(bytes_of(response),
             "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n"
-            "Allow: GET, HEAD\r\nX-Content-Type-Options: nosniff\r\n\r\nno");
+            "Allow: GET, HEAD\r\nVary: Authorization\r\nX-Content-Type-Options: nosniff\r\n\r\nno");
+}
+
+TEST(HttpResponse, IsForNobodyElseWhenItCameWithAToken) {
+  struct {
+    const char* cache_control;  // of the handler, like vary; empty: none
+    const char* vary;
+    bool for_token;
+    const char* expected;
+  } const rows[] = {
+      {"", "", false, "Vary: Authorization\r\n"},
+      {"", "", true, "Cache-Control: private\r\nVary: Authorization\r\n"},
+      {"no-cache", "Accept", false, "Cache-Control: no-cache\r\nVary: Accept, Authorization\r\n"},
+      {"no-cache", "Accept", true,
+       "Cache-Control: private, no-cache\r\nVary: Accept, Authorization\r\n"},
+      {"no-store", "", true, "Cache-Control: no-store\r\nVary: Authorization\r\n"},
+      {"public, max-age=9", "", true, "Cache-Control: public, max-age=9\r\n"},
+      {"public, max-age=9", "Accept", true, "Cache-Control: public, max-age=9\r\nVary: Accept\r\n"},
+  };
+  for (const auto& row : rows)
+    for (const std::uint16_t status : {200, 304, 403}) {
+      Response response{.status = status};
+      if (*row.cache_control) response.with(Header::cache_control, row.cache_control);
+      if (*row.vary) response.with(Header::vary, row.vary);
+      const auto bytes = bytes_of(response, {.for_token = row.for_token});
+      EXPECT_TRUE(
+          bytes.ends_with(std::string(row.expected) + "X-Content-Type-Options: nosniff\r\n\r\n"))
+          << bytes;
+    }
 }
 
 TEST(HttpResponse, HasNoLengthWhereNoBodyIsAllowed) {
-  EXPECT_EQ(bytes_of({.status = 204}), "HTTP/1.1 204 No Content\r\n\r\n");
-  EXPECT_EQ(bytes_of({.status = 304}), "HTTP/1.1 304 Not Modified\r\n\r\n");
-  EXPECT_EQ(bytes_of({.status = 200}), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  const std::string rest = "Vary: Authorization\r\nX-Content-Type-Options: nosniff\r\n\r\n";
+  EXPECT_EQ(bytes_of({.status = 204}), "HTTP/1.1 204 No Content\r\n" + rest);
+  EXPECT_EQ(bytes_of({.status = 304}), "HTTP/1.1 304 Not Modified\r\n" + rest);
+  EXPECT_EQ(bytes_of({.status = 200}), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + rest);
 }
 
 TEST(HttpResponseDeathTest, AbortsRatherThanSplitAHeader) {

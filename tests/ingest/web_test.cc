@@ -616,7 +616,6 @@ TEST(Layout, HeadersLetNothingForeignIn) {
   EXPECT_THAT(policy, HasSubstr("frame-ancestors 'none'"));
   EXPECT_THAT(policy, Not(HasSubstr("unsafe")));
   EXPECT_THAT(policy, Not(HasSubstr("http")));
-  EXPECT_EQ(header(http::Header::x_content_type_options), "nosniff");
   EXPECT_EQ(header(http::Header::retry_after), "1");
   EXPECT_EQ(response.status, 503);
 }

@@ -643,5 +643,53 @@ class Audits(LifeCase):
         self.assertEqual(self.looked_at(), [f"auditor auditor-{i}" for i in range(5)])
 
 
+class Caches(LifeCase):
+    """A cache between must give nobody what a token of somebody else opened."""
+
+    def answers(self):
+        """(what, its answer, whether a token came with it)"""
+        issuer = self.server.issuer
+        draft = self.draft(f"{self.poll_id}-draft").json()["id"]
+        hidden = self.bring_to("open", f"{self.poll_id}-hidden", visibility="after_vote")
+        voter = issuer.vote(hidden, sub_of("anna"), "75701310")
+        vote = f"/v1/polls/{hidden}/ballots?results=1"
+        yield vote, self.send("POST", vote, veche.answers("a"), voter), True
+        for page in ("", ".json", ".csv", "?by=territory", "?view=exact"):
+            token = self.person("vera", "auditor") if "exact" in page else voter
+            target = f"/v1/polls/{hidden}/results{page}"
+            answer = self.send("GET", target, token=token)
+            yield target, answer, True
+            again = self.send("GET", target, token=token, If_None_Match=answer.headers["etag"])
+            self.assertEqual(again.status, 304)
+            yield target + " again", again, True
+            yield target, self.send("GET", target), False
+        for target in (f"/v1/polls/{draft}", f"/v1/polls/{draft}/history", "/v1/polls",
+                       f"/v1/polls/{hidden}/turnout", f"/v1/polls/{hidden}/receipts/0",
+                       f"/v1/polls/{draft}/certificate", "/v1/territories", "/", "/nowhere"):
+            yield target, self.send("GET", target, token=self.server.staff("moderator")), True
+            yield target, self.send("GET", target), False
+            yield "HEAD", self.send("HEAD", target, token=self.server.staff("moderator")), True
+        for body, kind in ((veche.poll("x"), "text/plain"), ({}, "application/json")):
+            yield "POST", self.send("POST", "/v1/polls", body, voter, Content_Type=kind), True
+        yield "stream", self.send("HEAD", f"/v1/polls/{hidden}/stream", token=voter), True
+
+    def test_what_a_token_opened_is_private(self):
+        for what, answer, has_token in self.answers():
+            with self.subTest(f"{what} {answer.status}", has_token=has_token):
+                headers = answer.headers
+                self.assertEqual(headers["x-content-type-options"], "nosniff")
+                self.assertIn("Authorization", headers["vary"].split(", "))
+                cached = headers.get("cache-control", "").split(", ")
+                self.assertEqual(has_token, bool({"private", "no-store"} & {*cached}), cached)
+
+    def test_what_is_the_same_for_everybody_is_public(self):
+        poll = self.bring_to("certified")
+        answer = self.send("GET", f"/v1/polls/{poll}/certificate/results.json",
+                           token=self.server.staff("auditor"))
+        self.assertTrue(answer.headers["cache-control"].startswith("public, "))
+        self.assertNotIn("vary", answer.headers)
+        self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+
+
 if __name__ == "__main__":
     veche.unittest.main()
