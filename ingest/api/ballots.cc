@@ -303,15 +303,15 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
     if (!address) return no(400, "malformed", "an addr is no address code");
     cast.addresses.push_back(*address);
   }
-  if (!gateway.polls.empty() &&
-      std::find(gateway.polls.begin(), gateway.polls.end(), *poll) == gateway.polls.end())
+  if (!gateway.polls.allows([&](const auto& allowed) { return allowed == *poll; }))
     return no(403, "poll-mismatch", "The gateway's key is not for this poll.");
   const auto entry = public_poll(local_, *poll);
-  const bool within =
-      gateway.territories.empty() || !entry ||
-      std::any_of(gateway.territories.begin(), gateway.territories.end(),
-                  [&](const auto& allowed) { return entry->tree->is_within(*territory, allowed); });
+  const bool within = !entry || gateway.territories.allows([&](const auto& allowed) {
+    return entry->tree->is_within(*territory, allowed);
+  });
   if (!within) return no(403, "not-eligible", "The gateway's key is not for this territory.");
+  // Addresses lie anywhere: no tree tells that one is within the territories of the key.
+  if (gateway.territories.is_set() && !gateway.polls.is_set()) cast.addresses.clear();
   cast.poll = *poll;
   cast.voter = local_.secret_of(*poll).voter_key(*sub);
   cast.territory = *territory;

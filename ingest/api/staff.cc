@@ -49,11 +49,9 @@ http::Response not_held() {
 bool holds_for(const StaffMember& member, const std::vector<model::Target>& targets,
                const model::TerritoryTree& tree) {
   const auto& held = member.claims.territories;
-  if (held.empty()) return true;
-  return std::all_of(targets.begin(), targets.end(), [&](const auto& target) {
+  return !held.is_set() || std::all_of(targets.begin(), targets.end(), [&](const auto& target) {
     const auto* code = std::get_if<model::TerritoryCode>(&target);
-    return code && std::any_of(held.begin(), held.end(),
-                               [&](const auto& holder) { return tree.is_within(*code, holder); });
+    return code && held.allows([&](const auto& holder) { return tree.is_within(*code, holder); });
   });
 }
 

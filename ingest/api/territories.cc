@@ -67,7 +67,7 @@ void Territories::get(const http::Request& request, http::Responder responder) {
 void Territories::put(const http::Request& request, http::Responder responder) {
   const auto member = require_role(local_, request, auth::Role::kOperator, responder);
   if (!member) return;
-  if (!member->claims.territories.empty())
+  if (member->claims.territories.is_set())
     return responder.send(http::problem(
         403, "role-missing", "The tree is for those who hold the role operator everywhere."));
   const auto today = format_date(std::chrono::floor<std::chrono::days>(now_seconds()));

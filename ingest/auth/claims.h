@@ -1,12 +1,15 @@
 // What a token says once it is believed, and what is said when it is not.
 #pragma once
 
+#include <algorithm>
 #include <boost/container/static_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "engine/model/assert.h"
 #include "engine/model/ids.h"
 #include "engine/model/limits.h"
 #include "engine/model/result.h"
@@ -38,10 +41,39 @@ struct VoteClaims {
   std::uint8_t level = 0;  // kMinLevel..kMaxLevel
 };
 
-// What the key of a gateway may speak for; an empty list: for any.
+// To which ids a right is limited, if it is. A list that is there and empty would mean "to none",
+// and who asks a plain list whether it is empty reads "to all": here the two cannot be mixed up,
+// for an empty list makes no limit, and whoever read one has to refuse it.
+template <class Id>
+class Limit {
+ public:
+  Limit() = default;  // there is none
+  static Limit to(std::vector<Id> ids) {
+    VECHE_ASSERT(!ids.empty(), "a limit names at least one id");
+    Limit limit;
+    limit.ids_ = std::move(ids);
+    return limit;
+  }
+
+  bool is_set() const { return !ids_.empty(); }
+  // Those that it names; nothing can be concluded from them unless it is set.
+  const std::vector<Id>& ids() const { return ids_; }
+  // Whether there is no limit, or `fits` says so of one of its ids.
+  template <class Fits>
+  bool allows(const Fits& fits) const {
+    return !is_set() || std::any_of(ids_.begin(), ids_.end(), fits);
+  }
+
+  friend bool operator==(const Limit&, const Limit&) = default;
+
+ private:
+  std::vector<Id> ids_;
+};
+
+// What the key of a gateway may speak for.
 struct BatchLimits {
-  std::vector<model::PollId> polls;
-  std::vector<model::TerritoryCode> territories;  // each with all below it
+  Limit<model::PollId> polls;
+  Limit<model::TerritoryCode> territories;  // each with all below it
 };
 
 // A gateway vouches for a body of ballots. Whether the body is that one is the caller's question.
@@ -87,7 +119,7 @@ inline constexpr NamedRole kRoles[] = {
 struct StaffClaims {
   std::string sub;  // a pseudonym: 1..kStaffSubjectBytes of visible ASCII without quote, backslash
   RoleSet roles;    // not empty
-  std::vector<model::TerritoryCode> territories;  // each with all below it; empty: everywhere
+  Limit<model::TerritoryCode> territories;  // each with all below it; none: everywhere
 };
 
 }  // namespace veche::auth

@@ -246,12 +246,12 @@ Result<std::string> Issuer::mint_staff(const StaffClaims& claims, std::chrono::s
     if (claims.roles.has(named.role)) roles.push_back(named.name);
   if (roles.empty()) return Fault{"a staff token needs at least one role"};
   std::vector<std::string_view> territories;
-  for (const model::TerritoryCode& code : claims.territories) territories.push_back(code.view());
+  for (const auto& code : claims.territories.ids()) territories.push_back(code.view());
 
   begin_payload(now, lifetime);
   auto out = std::back_inserter(payload_);
   fmt::format_to(out, R"(,"sub":"{}","roles":["{}"])", claims.sub, fmt::join(roles, R"(",")"));
-  if (!territories.empty())
+  if (claims.territories.is_set())
     fmt::format_to(out, R"(,"territories":["{}"])", fmt::join(territories, R"(",")"));
   payload_ += '}';
   return sign_payload(keys_.staff);

@@ -127,16 +127,17 @@ Result<Material> read_material(const Entry& entry, Algorithm algorithm) {
   return shape.kty == "RSA" ? read_rsa(entry) : read_ed25519(entry);
 }
 
-// A limit that is there but empty would mean "nothing", and a reader could take it for "anything".
 template <class Id>
-Result<void> read_limit(const Entry& entry, Member member, std::vector<Id>& ids) {
+Result<void> read_limit(const Entry& entry, Member member, Limit<Id>& limit) {
   if (!entry.has(member)) return {};
   const auto list = entry.list(member);
-  if (!list || !read_ids(*list, ids) || ids.empty())
+  std::vector<Id> ids;
+  if (!list || !read_ids(*list, ids))
     return Fault{
         fmt::format("\"{}\" must be a list of at least one well-formed id; leave it out "
                     "to allow all",
                     kNames[member])};
+  limit = Limit<Id>::to(std::move(ids));
   return {};
 }
 

@@ -108,7 +108,8 @@ class StrictObject {
   std::string_view offender_;
 };
 
-// Appends every text of `list` to `ids`, which has room; false when one is not a well-formed id.
+// Appends every text of `list` to `ids`, which has room; false when one is not a well-formed id, or
+// there is none: a list that is there and empty would mean "none", and absent means "not said".
 template <class Ids>
 bool read_ids(simdjson::dom::array list, Ids& ids) {
   for (const simdjson::dom::element item : list) {
@@ -118,7 +119,7 @@ bool read_ids(simdjson::dom::array list, Ids& ids) {
     if (!id) return false;
     ids.push_back(*id);
   }
-  return true;
+  return list.size() > 0;
 }
 
 }  // namespace veche::auth

@@ -94,7 +94,7 @@ struct VoteReader {
     if (members.has(kAddr)) {
       const auto list = members.list(kAddr);
       if (!list || list->size() > limits::kAddressesPerToken || !read_ids(*list, claims->addrs))
-        return invalid("addr is not a list of address codes, or too long");
+        return invalid("addr is not a list of address codes, empty or too long");
     }
     return claims;
   }
@@ -148,8 +148,10 @@ struct StaffReader {
     StaffClaims claims{std::string(*sub), *roles, {}};
     if (members.has(kTerritories)) {
       const auto list = members.list(kTerritories);
-      if (!list || !read_ids(*list, claims.territories))
-        return invalid("territories is not a list of territory codes");
+      std::vector<model::TerritoryCode> codes;
+      if (!list || !read_ids(*list, codes))
+        return invalid("territories is not a list of territory codes, or empty");
+      claims.territories = Limit<model::TerritoryCode>::to(std::move(codes));
     }
     return claims;
   }

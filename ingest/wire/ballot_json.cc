@@ -112,8 +112,11 @@ struct BallotReader::State {
     line.addresses.clear();
     if (!value) return true;
     simdjson::dom::array list;
-    if (value->get(list) != simdjson::SUCCESS || list.size() > limits::kAddressesPerToken)
-      return refuse(fmt::format("addr is not a list of at most {}", limits::kAddressesPerToken));
+    if (value->get(list) != simdjson::SUCCESS || list.size() < 1 ||
+        list.size() > limits::kAddressesPerToken)
+      return refuse(
+          fmt::format("addr is not a list of 1 to {}: leave it out for a voter without addresses",
+                      limits::kAddressesPerToken));
     for (const element address : list) {
       std::string_view code;
       if (!read_text(address, "addr", code)) return false;

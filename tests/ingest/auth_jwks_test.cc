@@ -52,12 +52,12 @@ TEST(KeySet, ReadsTheLimitsOfAGateway) {
                rsa().entry("all", "batch+jwt"), rsa().entry("v", "vote+jwt")}));
   ASSERT_TRUE(set) << set.error().message;
   const BatchLimits& limits = *set->keys()[0].limits;
-  ASSERT_EQ(limits.polls.size(), 2u);
-  EXPECT_EQ(limits.polls[1].view(), "p2");
-  ASSERT_EQ(limits.territories.size(), 1u);
-  EXPECT_EQ(limits.territories[0].view(), "75701000");
+  ASSERT_EQ(limits.polls.ids().size(), 2u);
+  EXPECT_EQ(limits.polls.ids()[1].view(), "p2");
+  ASSERT_EQ(limits.territories.ids().size(), 1u);
+  EXPECT_EQ(limits.territories.ids()[0].view(), "75701000");
   ASSERT_TRUE(set->keys()[1].limits);
-  EXPECT_TRUE(set->keys()[1].limits->polls.empty());
+  EXPECT_FALSE(set->keys()[1].limits->polls.is_set());
   EXPECT_FALSE(set->keys()[2].limits);
 }
 

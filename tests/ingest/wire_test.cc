@@ -72,6 +72,8 @@ TEST(BallotJson, ReadsALineOfEitherKind) {
   EXPECT_FALSE(reader.read_line(R"({"poll":"p","voter":"v","level":3,"answers":[]})"));
   EXPECT_FALSE(
       reader.read_line(R"({"poll":"p","voter":"v","territory":"75","level":"3","answers":[]})"));
+  EXPECT_FALSE(reader.read_line(
+      R"({"poll":"p","voter":"v","territory":"75","addr":[],"level":3,"answers":[]})"));
 }
 
 // --- Polls -------------------------------------------------------------------------------------

@@ -498,13 +498,7 @@ class Batches(veche.ServerCase):
     def test_a_key_with_limits(self):
         poll = self.open()
         other = self.server.open_poll(veche.poll(poll + "-2"))["id"]
-        keys = json.loads(self.server.jwks.read_text())
-        for key in keys["keys"]:
-            if key["typ"] == "batch+jwt":
-                key.update({"polls": [poll], "territories": ["75701000"]})
-        whole = self.server.jwks.read_text()
-        self.addCleanup(self.reload, whole)
-        self.reload(json.dumps(keys))
+        self.limit_gateway(polls=[poll], territories=["75701000"])
         lines = [self.server.line(poll, sub_of(1), "a", "75701310"),
                  self.server.line(poll, sub_of(2), "a", "75603407"),
                  self.server.line(other, sub_of(3), "a", "75701310"),
@@ -513,6 +507,38 @@ class Batches(veche.ServerCase):
                  self.server.post_batch(lines, "?detail=all").body.splitlines()]
         self.assertEqual([item["status"] for item in items], [201, 403, 403, 201], items)
         self.assert_counts(poll, {"a": 2})
+
+    def test_addresses_told_by_a_key_with_limits(self):
+        """They lie anywhere: a key for some territories speaks for them in polls named to it alone."""
+        poll = self.open(targets=[{"addr": "house-7"}, {"territory": "75701310"}])
+        own = self.server.issuer.vote(poll, sub_of("own"), "75603407", addr=["house-7"])
+
+        def statuses(step):
+            lines = [self.server.line(poll, sub_of(step, 1), "a", "75603407", addr=["house-7"]),
+                     self.server.line(poll, sub_of(step, 2), "b", "75701310", addr=["house-7"]),
+                     {"token": own, **veche.answers("c")}]
+            items = [json.loads(line) for line in
+                     self.server.post_batch(lines, "?detail=all").body.splitlines()]
+            return [item["status"] for item in items]
+
+        self.limit_gateway(territories=["75000000"])
+        self.assertEqual(statuses("places"), [403, 201, 201])
+        self.limit_gateway(polls=[poll], territories=["75000000"])
+        self.assertEqual(statuses("both"), [201, 201, 200])
+        self.limit_gateway(polls=[poll])
+        self.assertEqual(statuses("polls"), [201, 201, 200])
+        self.assert_counts(poll, {"a": 2, "b": 3, "c": 1})
+
+    def limit_gateway(self, **limits):
+        """Until the end of the test, or the next limits."""
+        if not hasattr(self, "unlimited_keys"):
+            self.unlimited_keys = self.server.jwks.read_text()
+            self.addCleanup(self.reload, self.unlimited_keys)
+        keys = json.loads(self.unlimited_keys)
+        for key in keys["keys"]:
+            if key["typ"] == "batch+jwt":
+                key.update(limits)
+        self.reload(json.dumps(keys))
 
     def reload(self, text):
         self.server.jwks.write_text(text)

@@ -279,7 +279,7 @@ class Claims(TokenCase):
             self.assert_invalid(self.signed(self.claims(territory=territory)), repr(territory))
 
     def test_addresses_that_are_none(self):
-        for addr in ("house-7", [7], [[]], ["a b"], [""], None, ["x" * 65], ["a"] * 17, {"a": 1}):
+        for addr in ("house-7", [], [7], [[]], ["a b"], [""], None, ["x" * 65], ["a"] * 17, {"a": 1}):
             self.assert_invalid(self.signed(self.claims(addr=addr)), repr(addr)[:40])
 
     def test_payloads_that_are_no_object(self):
@@ -373,7 +373,7 @@ class Staff(TokenCase):
         for changes in ({"roles": []}, {"roles": "moderator"}, {"roles": ["king"]}, {"roles": [7]},
                         {"roles": ["moderator", "king"]}, {"sub": ""}, {"sub": "a b"},
                         {"sub": "x" * 129}, {"sub": 'a"b'}, {"territories": "75000000"},
-                        {"territories": [7]}, {"lvl": 3}, {"poll": "p"}, {"iss": "other"},
+                        {"territories": [7]}, {"territories": []}, {"lvl": 3}, {"poll": "p"}, {"iss": "other"},
                         {"iat": now, "exp": now + 32 * 86400}):
             with self.subTest(changes=changes):
                 self.assert_refused(self.create(**changes), 401, "token-invalid")
@@ -384,6 +384,30 @@ class Staff(TokenCase):
         """Roles that hold for a territory do not hold elsewhere."""
         answer = self.create(territories=["01000000"])
         self.assertIn((answer.status, answer.code), ((403, "role-missing"), (403, "not-eligible")))
+
+    def test_an_empty_list_of_territories_holds_nowhere(self):
+        """And not everywhere, as none would: refused on each route that looks at a staff token."""
+        hidden = self.server.open_poll(veche.poll(self.poll + "-hidden",
+                                                  visibility="after_close"))["id"]
+        draft = veche.poll(self.poll + "-draft")
+        self.assertEqual(self.server.draft_poll(draft).status, 201)
+        tree = self.server.request("GET", "/v1/territories", headers={"Accept": "text/csv"}).body
+        for method, target, role, body, kind in (
+                ("POST", "/v1/polls", "moderator", veche.poll(self.poll + "-new"),
+                 "application/json"),
+                ("PATCH", f"/v1/polls/{draft['id']}", "moderator", draft, "application/json"),
+                ("POST", f"/v1/polls/{draft['id']}/transitions", "moderator",
+                 {"action": "submit"}, "application/json"),
+                ("PUT", "/v1/territories", "operator", tree, "text/csv"),
+                ("GET", f"/v1/polls/{hidden}/results?view=exact", "auditor", None, None)):
+            with self.subTest(f"{method} {target}"):
+                token = self.issuer.staff(role, territories=[])
+                headers = {"Content-Type": kind, "If-Match": '"1"'} if kind else None
+                answer = self.server.request(method, target, body, headers, token)
+                self.assert_refused(answer, 401, "token-invalid")
+        token = self.issuer.staff("auditor", "moderator", territories=[])
+        answer = self.server.request("GET", f"/v1/polls/{draft['id']}", token=token)
+        self.assert_refused(answer, 404, "unknown-poll")
 
 
 class KeySets(unittest.TestCase):

@@ -181,6 +181,7 @@ TEST_F(Options, WhatTheFileSaysWronglyIsRefusedWithItsLine) {
       {"[serve]\naccess_log = 'a'", "line 2: there is no option 'serve.access_log'"},
       {"[serve]\nlisten = 1", "line 2: '--listen' needs a text in quotes"},
       {"[serve]\nlisten = ['a']", "line 2: '--listen' needs a text in quotes"},
+      {"[serve]\naddr = []", "line 2: '--addr' is an empty list: leave it out"},
       {"[serve]\nthreads = 'many'", "line 2: '--threads' needs a number"},
       {"[serve]\nthreads = 0", "line 2: --threads"},
       {"[serve]\nthreads = 1.5", "line 2: "},

@@ -95,6 +95,8 @@ class FileLayer {
   void apply(const toml::node& value, CLI::Option& option) const {
     std::vector<std::string> texts;
     const auto* list = value.as_array();
+    if (list && list->empty())
+      refuse(value.source(), fmt::format("'{}' is an empty list: leave it out", option.get_name()));
     if (list && option.get_expected_max() > 1)
       for (const auto& item : *list) texts.push_back(text_of(item, option));
     else

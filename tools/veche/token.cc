@@ -14,6 +14,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Ids in "a,b", once or again and again. Nothing between two commas is no id, or "," would be a
+// list without any, and a token for nowhere one for everywhere.
+template <class Id>
+Result<std::vector<Id>> read_list(std::string_view option, const std::vector<std::string>& given) {
+  std::vector<Id> ids;
+  for (std::string_view rest : given) {
+    for (bool is_last = false; !is_last;) {
+      const auto item = rest.substr(0, rest.find(','));
+      is_last = item.size() == rest.size();
+      rest.remove_prefix(std::min(item.size() + 1, rest.size()));
+      const auto id = Id::parse(item);
+      if (!id) return Fault{fmt::format("{}: '{}' is no code", option, item)};
+      ids.push_back(*id);
+    }
+  }
+  return ids;
+}
+
 // --- vote --------------------------------------------------------------------------------------
 
 struct VoteOptions {
@@ -45,13 +63,11 @@ Result<Exit> mint_vote(const VoteOptions& options) {
   const auto sub = pseudonym_of(options, *poll);
   if (!sub) return sub.error();
   auth::VoteClaims claims{*poll, *sub, *territory, {}, static_cast<std::uint8_t>(options.level)};
-  if (options.addresses.size() > claims.addrs.capacity())
+  const auto addresses = read_list<model::AddressCode>("--addr", options.addresses);
+  if (!addresses) return addresses.error();
+  if (addresses->size() > claims.addrs.capacity())
     return Fault{fmt::format("a token holds at most {} addresses", claims.addrs.capacity())};
-  for (const auto& text : options.addresses) {
-    const auto address = model::AddressCode::parse(text);
-    if (!address) return Fault{fmt::format("--addr '{}' is no address code", text)};
-    claims.addrs.push_back(*address);
-  }
+  claims.addrs.assign(addresses->begin(), addresses->end());
   fmt::print("{}\n", issuer->mint_vote(claims, now_seconds(), 1s * options.lifetime_seconds));
   return Exit::ok;
 }
@@ -94,11 +110,10 @@ Result<Exit> mint_staff(const StaffOptions& options) {
     if (known == std::end(auth::kRoles)) return Fault{fmt::format("there is no role '{}'", name)};
     claims.roles.add(known->role);
   }
-  for (const auto& text : options.territories) {
-    const auto code = model::TerritoryCode::parse(text);
-    if (!code) return Fault{fmt::format("--territories: '{}' is no territory code", text)};
-    claims.territories.push_back(*code);
-  }
+  auto territories = read_list<model::TerritoryCode>("--territories", options.territories);
+  if (!territories) return territories.error();
+  if (!territories->empty())
+    claims.territories = auth::Limit<model::TerritoryCode>::to(*std::move(territories));
   const auto token = issuer->mint_staff(claims, now_seconds(), 1s * options.lifetime_seconds);
   if (!token) return token.error();
   fmt::print("{}\n", *token);
@@ -129,8 +144,7 @@ void add_vote(CLI::App& token) {
       ->required()
       ->type_name("CODE");
   command.add_option("--addr", options->addresses, "Finer address codes of the voter")
-      ->delimiter(',')
-      ->type_name("CODE");
+      ->type_name("CODE,...");
   command.add_option("--level", options->level, "1 simplified, 2 standard, 3 confirmed")
       ->capture_default_str()
       ->check(CLI::Range(limits::kMinLevel, limits::kMaxLevel));
@@ -161,8 +175,8 @@ void add_staff(CLI::App& token) {
       ->required()
       ->delimiter(',')
       ->type_name("ROLE,...");
-  command.add_option("--territories", options->territories, "Where they hold; none: everywhere")
-      ->delimiter(',')
+  command
+      .add_option("--territories", options->territories, "Where they hold; left out: everywhere")
       ->type_name("CODE,...");
   on_run(command, [options] { return mint_staff(*options); });
 }
