@@ -7,14 +7,17 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/async.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/model/limits.h"
+#include "engine/model/log_line.h"
 #include "ingest/api/routes.h"
 #include "ingest/wire/outcome.h"
 
@@ -24,6 +27,14 @@ namespace {
 constexpr std::size_t kOutcomes = static_cast<std::size_t>(model::Outcome::starting) + 1;
 constexpr std::size_t kStatusClasses = 5;                // 1xx..5xx
 constexpr std::size_t kRouteSlots = kRoutes.size() + 2;  // and metrics, and none
+
+// The access log on stderr, among what the server says there.
+class LogLineSink final : public spdlog::sinks::base_sink<std::mutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    model::write_line(model::Stream::err, {message.payload.data(), message.payload.size()});
+  }
+  void flush_() override {}
+};
 
 std::size_t route_slot(http::Route route) { return std::min<std::size_t>(route, kRouteSlots - 1); }
 
@@ -240,7 +251,7 @@ bool Metrics::log_requests_to(const std::string& file) {
   std::shared_ptr<spdlog::sinks::sink> sink;
   try {
     if (file == "-")
-      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+      sink = std::make_shared<LogLineSink>();
     else
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file);
   } catch (const spdlog::spdlog_ex&) {
@@ -250,6 +261,10 @@ bool Metrics::log_requests_to(const std::string& file) {
   families_->access_log = std::make_shared<spdlog::async_logger>(
       "access", sink, spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
   families_->access_log->set_pattern("%v");
+  families_->access_log->set_error_handler([was_told = false](const std::string& why) mutable {
+    if (!std::exchange(was_told, true))
+      model::write_line(model::Stream::err, "veche: lines of the access log are lost: " + why);
+  });
   return true;
 }
 

@@ -3,20 +3,22 @@
 // SHA256_CTX, which can be copied, is deprecated by OpenSSL 3; what replaces it cannot be copied
 // but through its provider, on the heap.
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <sodium.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
+
+#include "engine/model/log_line.h"
 
 namespace veche::auth {
 
 void must(bool held, const char* what) {
   if (held) return;
-  std::fprintf(stderr, "veche: broken promise: %s\n", what);
+  model::write_line(model::Stream::err, fmt::format("veche: broken promise: {}", what));
   std::abort();
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/http/error.hpp>
+#include <exception>
 #include <iterator>
 #include <memory>
 
@@ -73,10 +74,23 @@ struct Load {
   std::size_t running = 0;
   LoadReport report{};
   std::optional<Fault> fault{};
+  std::exception_ptr thrown{};
   std::vector<std::unique_ptr<Connection>> connections{};
 
   Load(const Site& to, const LoadOptions& how, const NextCall& calls, const OnAnswer& answers)
       : site(to), options(how), next(calls), on_answer(answers) {}
+
+  // The functions are the caller's and may throw; coroutines call them, and none may be left so.
+  template <class Function>
+  auto guarded(const Function& function) -> std::optional<decltype(function())> {
+    try {
+      return function();
+    } catch (...) {
+      thrown = std::current_exception();
+      context.stop();
+      return std::nullopt;
+    }
+  }
 
   // The first fault ends the whole load: what is in flight is abandoned.
   void ended(std::optional<Fault> why) {
@@ -97,7 +111,11 @@ Connection::Connection(Load& load, std::size_t number)
     : load_(load), number_(number), socket_(load.context), pause_(load.context), task_(run()) {}
 
 Task Connection::run() {
-  for (auto call = load_.next(number_); call; call = load_.next(number_)) {
+  while (true) {
+    auto next = load_.guarded([this] { return load_.next(number_); });
+    if (!next) co_return;
+    auto& call = *next;
+    if (!call) break;
     if (call->planned && *call->planned > Clock::now())
       co_await Sleep(pause_, *call->planned - Clock::now());
     while (true) {
@@ -107,9 +125,10 @@ Task Connection::run() {
         co_return;
       }
       ++load_.report.answers;
-      const Verdict verdict = load_.on_answer(number_, *call, answer_);
-      if (!verdict.again_after) break;
-      if (verdict.again_after->count() > 0) co_await Sleep(pause_, *verdict.again_after);
+      const auto verdict = load_.guarded([&] { return load_.on_answer(number_, *call, answer_); });
+      if (!verdict) co_return;
+      if (!verdict->again_after) break;
+      if (verdict->again_after->count() > 0) co_await Sleep(pause_, *verdict->again_after);
     }
   }
   close();
@@ -242,6 +261,7 @@ Result<LoadReport> run_load(std::string_view url, const LoadOptions& options, co
   sweeper.start();
   for (const auto& connection : load.connections) connection->start();
   load.context.run();
+  if (load.thrown) std::rethrow_exception(load.thrown);
   if (load.fault) return *std::move(load.fault);
   return load.report;
 }

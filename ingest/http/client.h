@@ -70,7 +70,8 @@ using OnAnswer = std::function<Verdict(std::size_t connection, Call& call, const
 
 // Keeps `connections` connections busy from the calling thread, which also runs both functions,
 // until none has more to do. Every call is sent until it is answered: one whose connection is
-// refused, reset or silent for the timeout is sent again, so the server may see it twice.
+// refused, reset or silent for the timeout is sent again, so the server may see it twice. What a
+// function throws ends the load and is thrown again.
 Result<LoadReport> run_load(std::string_view url, const LoadOptions& options, const NextCall& next,
                             const OnAnswer& on_answer);
 

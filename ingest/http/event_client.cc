@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/beast/http/error.hpp>
 #include <charconv>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -40,6 +41,7 @@ class Follower {
       context_.run_for(kAskInterval);
       if (is_over_() || Clock::now() - last_heard_ > silence) close();
     }
+    if (thrown_) std::rethrow_exception(thrown_);
     if (!parser_.is_header_done() && !is_over_())
       return Fault{
           fmt::format("no server at {} ({}): is `veche serve` running, and on this address?",
@@ -67,7 +69,12 @@ class Follower {
     if (error_ == boost::beast::http::error::need_more) error_ = {};
     if (!parser_.is_header_done() || answer_.status != kOk) return;
     const std::string body = std::exchange(answer_.body, {});
-    events_.feed(body, on_event_);
+    try {
+      events_.feed(body, on_event_);
+    } catch (...) {  // a coroutine calls this, and none may be left so
+      thrown_ = std::current_exception();
+      error_ = boost::asio::error::operation_aborted;
+    }
   }
 
   void close() {
@@ -89,6 +96,7 @@ class Follower {
   EventParser events_;
   Clock::time_point last_heard_ = Clock::now();
   error_code error_;
+  std::exception_ptr thrown_;
   bool is_done_ = false;
   Task task_;
 };

@@ -44,7 +44,8 @@ struct Followed {
 
 // Reads the stream that answers the call until the server ends it, the connection is lost, nothing
 // was heard for `silence`, or is_over() says so, which is asked many times a second, but never
-// between events that came together. Blocks. A fault: there is no connection, or no answer.
+// between events that came together. Blocks. A fault: there is no connection, or no answer. What a
+// function throws ends it and is thrown again.
 Result<Followed> follow_events(std::string_view url, const Call& call,
                                std::chrono::milliseconds silence,
                                const EventParser::OnEvent& on_event,

@@ -12,6 +12,7 @@
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
 #include "engine/model/limits.h"
+#include "engine/model/log_line.h"
 #include "storage/keys.h"
 
 namespace veche::storage {
@@ -287,10 +288,11 @@ void CheckpointedIndex::write_checkpoint(const std::vector<model::PartitionImage
   ingest.move_files = true;
   if (status.ok()) status = store_.db().IngestExternalFile({file}, ingest);
   if (!status.ok()) {
-    std::fprintf(stderr,
-                 "veche: a checkpoint of the index cannot be written: %s. The log is unharmed; "
-                 "make room or mend the disk, and start again\n",
-                 status.ToString().c_str());
+    model::write_line(
+        model::Stream::err,
+        fmt::format("veche: a checkpoint of the index cannot be written: {}. The log is unharmed; "
+                    "make room or mend the disk, and start again",
+                    status.ToString()));
     std::_Exit(74);
   }
 }

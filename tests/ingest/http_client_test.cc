@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "tests/ingest/http_fixture.h"
@@ -109,6 +110,19 @@ TEST_F(HttpClient, SendsACallAgainWhenToldTo) {
       });
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(statuses, (std::vector{503, 200}));
+}
+
+TEST_F(HttpClient, PassesOnWhatItsCallersFunctionsThrow) {
+  serve();
+  const auto fails = [](auto&&...) -> Verdict { throw std::runtime_error("no such member"); };
+  EXPECT_THROW((void)run_load(server_->url(), {.connections = 8}, numbered(100), fails),
+               std::runtime_error);
+  const auto has_none = [](std::size_t) -> std::optional<Call> { throw std::out_of_range("none"); };
+  EXPECT_THROW((void)run_load(server_->url(), {.connections = 8}, has_none, collect()),
+               std::out_of_range);
+  const auto report = run_load(server_->url(), {}, numbered(next_ + 10), collect());
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->answers, 10);
 }
 
 TEST_F(HttpClient, SendsLostCallsAgainToTheNextServer) {

@@ -1,9 +1,11 @@
 """The commands of `veche` as a person uses them, against a real server."""
 
+import base64
 import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -102,6 +104,296 @@ class Commands(CommandCase):
         report = json.loads(self.run_veche("doctor", "--data", self.server.folder, "--json").stdout)
         self.assertTrue(report["safe"], report)
         self.assertIn("synced append", [check["name"] for check in report["checks"]])
+
+
+@veche.needs_binary
+class Output(CommandCase):
+    """What a command says is there, or the exit tells that it is not."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        options = [f"o{i}" for i in range(500)]
+        cls.server.open_poll(veche.poll("told", veche.question(options, "approval")))
+
+    def commands(self):
+        server = ["--server", self.server.url]
+        keys = ["--keys", str(self.server.folder / "keys/issuer.json")]
+        yield ["--help"]
+        yield ["--version"]
+        yield ["poll", "draft", "--help"]
+        yield ["results", "told", "--csv", "--by-territory", *server]
+        yield ["results", "told", "--json", *server]
+        yield ["results", "told", *server]
+        yield ["poll", "list", *server]
+        yield ["poll", "show", "told", *server]
+        yield ["poll", "history", "told", *server]
+        yield ["token", "vote", *keys, "--poll", "told", "--voter", "x", "--territory", "75701310"]
+        yield ["token", "staff", *keys, "--sub", "x", "--roles", "auditor"]
+        yield ["recount", "--data", str(self.server.data), *server]
+        yield ["doctor", "--data", str(self.server.folder)]
+
+    def test_lost_output_is_a_failure(self):
+        for command in self.commands():
+            for redirect in (">/dev/full", ">&-"):
+                with self.subTest(f"{' '.join(command)} {redirect}"):
+                    done = subprocess.run(["sh", "-c", f'"$@" {redirect}', "sh", veche.BINARY,
+                                           *command], capture_output=True, text=True, timeout=60)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn("the output could not be written", done.stderr)
+
+    def test_output_that_is_cut_off_is_a_failure(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+        command = [veche.BINARY, "results", "told", "--csv", "--by-territory", "--server",
+                   self.server.url]
+        whole = subprocess.run(command, capture_output=True, timeout=60).stdout
+        with tempfile.TemporaryFile() as file:
+            done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, preexec_fn=limit,
+                                  timeout=60)
+            self.assertLess(file.seek(0, os.SEEK_END), len(whole))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(b"could not be written: File too large", done.stderr)
+
+    def test_a_reader_that_has_gone_is_no_fault(self):
+        for command in self.commands():
+            with self.subTest(command):
+                reader, writer = os.pipe()
+                os.close(reader)
+                done = subprocess.run([veche.BINARY, *command], stdout=writer, timeout=60,
+                                      stderr=subprocess.PIPE)
+                os.close(writer)
+                self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, b""))
+
+    def test_errors_that_nobody_reads_leave_the_exit_as_it_is(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, writer)
+        with open("/dev/full", "wb") as full:
+            for errors in (writer, full):
+                for code, command in ((1, ["poll", "show", "nowhere", "--server", self.server.url]),
+                                      (2, ["poll", "show"])):
+                    done = subprocess.run([veche.BINARY, *command], stdout=subprocess.PIPE,
+                                          stderr=errors, timeout=60)
+                    self.assertEqual((done.returncode, done.stdout), (code, b""), command)
+
+    def test_the_demo_ends_with_its_reader_and_leaves_nothing(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(os.rmdir, folder)
+        demo = subprocess.Popen([veche.BINARY, "demo", "--rate", "100"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": folder})
+        self.addCleanup(demo.kill)
+        demo.stdout.readline()
+        demo.stdout.close()
+        self.assertEqual(demo.wait(timeout=60), -signal.SIGPIPE)
+        self.assertEqual(demo.stderr.read(), b"")
+        demo.stderr.close()
+        self.assertEqual(os.listdir(folder), [])
+
+
+@veche.needs_binary
+class Tokens(CommandCase):
+    """From a file, from stdin, from the environment: nowhere that `ps` shows it."""
+
+    def test_a_token_on_the_command_line_is_refused_and_not_repeated(self):
+        token = self.server.staff("moderator")
+        for command in (["poll", "list"], ["poll", "draft", "-"], ["ballot"], ["results", "p"],
+                        ["watch", "p"]):
+            for given in (["--token", token], [f"--token={token}"]):
+                refused = self.run_veche(*command, *given, code=2)
+                self.assertIn("VECHE_TOKEN", refused.stderr)
+                self.assertIn("--token-file", refused.stderr)
+                self.assertNotIn(token, refused.stderr)
+            self.assertNotRegex(self.run_veche(*command[:2] if command[0] == "poll" else
+                                               command[:1], "--help").stdout, r"--token[^-]")
+
+    def test_where_a_token_comes_from(self):
+        self.server.draft_poll(veche.poll("drafted"))
+        token = self.server.staff("moderator")
+        file = self.server.folder / "token"
+        file.write_text(token + "\n")
+        other = self.server.folder / "other"
+        other.write_text("not-a-token")
+        show = ["poll", "show", "drafted", "--json", "--server", self.server.url]
+        for options, more in ((["--token-file", file], {}),
+                              (["--token-file", "-"], {"stdin": token}),
+                              ([], {"env": {"VECHE_TOKEN": token}}),
+                              ([], {"env": {"VECHE_TOKEN_FILE": str(file)}}),
+                              (["--token-file", file], {"env": {"VECHE_TOKEN": "not-a-token"}})):
+            shown = self.run_veche(*show, *options, **more)
+            self.assertEqual(json.loads(shown.stdout)["state"], "draft")
+        self.run_veche(*show, code=1, env={"VECHE_TOKEN": ""})
+        self.run_veche(*show, "--token-file", other, code=1)
+        for text in ("", "\n", "a b", "a\nX-Header: b"):
+            file.write_text(text)
+            refused = self.run_veche(*show, "--token-file", file, code=1)
+            self.assertIn("token", refused.stderr)
+        twice = self.run_veche("poll", "draft", "-", "--token-file", "-", "--server",
+                               self.server.url, code=1, stdin=token)
+        self.assertIn("stdin", twice.stderr)
+
+    def test_an_empty_list_of_territories_is_no_token_for_everywhere(self):
+        keys = self.server.folder / "keys/issuer.json"
+        command = ["token", "staff", "--keys", keys, "--sub", "x", "--roles", "moderator"]
+        for nothing in ("", ",", ",,", "75701000,", ",75701000"):
+            refused = self.run_veche(*command, "--territories", nothing, code=1)
+            self.assertIn("--territories: '' is no code", refused.stderr)
+        both = self.run_veche(*command, "--territories", "75701000,75603000").stdout.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(both + "=" * (-len(both) % 4)))
+        self.assertEqual(claims["territories"], ["75701000", "75603000"])
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write("[token.staff]\nterritories = []\n")
+            file.flush()
+            refused = self.run_veche("--config", file.name, *command, code=2)
+        self.assertIn("line 2", refused.stderr)
+
+
+@veche.needs_binary
+class Voice(unittest.TestCase):
+    """A server whose log nobody can take goes on, drains, and ends as it would with one."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = veche.Server()
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+        cls.server.open_poll(veche.poll("heard"))
+        cls.server.stop()
+
+    def serve(self, redirect="", options=(), **streams):
+        """Through a shell that redirects, and then becomes the server."""
+        process = subprocess.Popen(["sh", "-c", f'exec "$@" {redirect}', "sh",
+                                    *self.server.command(), *options],
+                                   **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,
+                                      **streams})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            self.assertIsNone(process.poll())
+            try:
+                if self.server.get("/readyz").status == 200:
+                    return process
+            except veche.Down:
+                pass
+            time.sleep(0.02)
+        raise AssertionError("it does not serve")
+
+    def assert_goes_on_and_drains(self, process, label):
+        revoked = self.server.jwks.read_text()
+        token = self.server.issuer.vote("heard", sub_of(label), "75701310")
+        for text, reading in (("{", "stay as they are"), (revoked, "read again")):
+            self.server.jwks.write_text(text)
+            process.send_signal(signal.SIGHUP)
+            self.assertIn(self.server.vote("heard", None, "a", token=token).status, (200, 201),
+                          reading)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=40), 0, label)
+
+    def test_streams_that_take_nothing(self):
+        def gone():
+            reader, writer = os.pipe()
+            os.close(reader)
+            return writer
+
+        def stuck():
+            reader, writer = os.pipe()
+            self.addCleanup(os.close, reader)
+            os.set_blocking(writer, False)
+            try:
+                while True:
+                    os.write(writer, bytes(65536))
+            except BlockingIOError:
+                os.set_blocking(writer, True)
+            return writer
+
+        def full():
+            return os.open("/dev/full", os.O_WRONLY)
+
+        access_log = ["--access-log", "-"]
+        for label, options, streams in (("stderr gone", access_log, {"stderr": gone()}),
+                                        ("stderr full", access_log, {"stderr": full()}),
+                                        ("stderr stuck", [], {"stderr": stuck()}),
+                                        ("stdout gone", [], {"stdout": gone()}),
+                                        ("all full", ["--access-log", "/dev/full"],
+                                         {"stdout": full(), "stderr": full()})):
+            with self.subTest(label):
+                self.assert_goes_on_and_drains(self.serve(options=options, **streams), label)
+            for descriptor in streams.values():
+                os.close(descriptor)
+
+    def test_streams_that_are_closed(self):
+        for closed in ((0,), (1,), (2,), (0, 1, 2)):
+            with self.subTest(closed=closed):
+                redirect = " ".join("<&-" if stream == 0 else f"{stream}>&-" for stream in closed)
+                process = self.serve(redirect)
+                if os.geteuid() == 0:  # nobody else may look at its memory
+                    for stream in range(3):
+                        self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{stream}"),
+                                         "/dev/null")
+                self.assert_goes_on_and_drains(process, f"closed {closed}")
+        self.assertEqual((self.server.data / "veche.lock").read_text(), str(process.pid))
+        recount = self.server.recount()
+        self.assertEqual(recount.returncode, 0, recount.stdout + recount.stderr)
+
+
+@veche.needs_binary
+class Secrecy(unittest.TestCase):
+    """Log and index are for the owner, whatever the umask; memory is for nobody."""
+
+    def start(self):
+        server = veche.Server()
+        self.addCleanup(server.close)
+        umask = os.umask(0o022)
+        self.addCleanup(os.umask, umask)
+        server.options = ["--access-log", str(server.folder / "access")]
+        server.start()
+        return server
+
+    def test_files(self):
+        server = self.start()
+        server.open_poll(veche.poll("secret"))
+        server.vote("secret", sub_of("anna"), "a")
+        self.assertEqual(server.stop(), 0)
+        written = [server.folder / "access", server.data, *server.data.rglob("*")]
+        self.assertGreater(len(written), 8)
+        for path in written:
+            self.assertEqual(path.stat().st_mode & 0o077, 0, path)
+        for mode, is_open in ((0o755, True), (0o710, True), (0o701, True), (0o700, False)):
+            server.data.chmod(mode)
+            told = subprocess.run([veche.BINARY, "doctor", "--data", str(server.data), "--json"],
+                                  capture_output=True, text=True, timeout=60)
+            privacy, = [check for check in json.loads(told.stdout)["checks"]
+                        if check["name"] == "privacy"]
+            self.assertEqual(privacy["state"], "warning" if is_open else "ok")
+            server.start()
+            self.assertEqual(server.stop(), 0)
+            for text in (server.errors(), privacy["advice"]):
+                self.assertEqual(f"chmod 700 {server.data}" in text, is_open, text)
+        self.assertEqual(server.data.stat().st_mode & 0o777, 0o700)
+
+    def test_no_core_is_dumped(self):
+        def allow():
+            resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+
+        server = veche.Server()
+        self.addCleanup(server.close)
+        _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        with tempfile.TemporaryDirectory() as folder:
+            process = subprocess.Popen(server.command(), stdout=subprocess.PIPE, cwd=folder,
+                                       stderr=subprocess.DEVNULL,
+                                       preexec_fn=allow if hard == resource.RLIM_INFINITY else None)
+            process.stdout.readline()
+            process.stdout.close()
+            limits = pathlib.Path(f"/proc/{process.pid}/limits").read_text()
+            self.assertRegex(limits, r"Max core file size +0 +0 ")
+            process.send_signal(signal.SIGABRT)
+            _, status = os.waitpid(process.pid, 0)
+            process.returncode = -os.WTERMSIG(status)
+            self.assertEqual((os.WTERMSIG(status), os.WCOREDUMP(status)), (signal.SIGABRT, False))
+            self.assertEqual(os.listdir(folder), [])
 
 
 @veche.needs_binary

@@ -1,6 +1,7 @@
 """Brokers that stop, die, hang and come back, under load from clients of two nodes."""
 
 import collections
+import os
 import time
 import unittest
 
@@ -102,7 +103,13 @@ class OneBroker(unittest.TestCase):
         node, = start_nodes(self, 1, cluster=self.cluster)
         poll = node.open_poll(veche.poll("left"))["id"]
         counted_ballots(node, poll, 30)
+        self.assertEqual(node.stop(), 0, node.errors())
+        reader, writer = os.pipe()
+        node.start(stderr=writer)
+        os.close(writer)
+        os.close(reader)  # who collected its log has died: what it says now is lost, and only that
         self.cluster.kill()
+        self.assertTrue(until(15, lambda: node.get("/readyz").status == 503))
         begin = time.monotonic()
         self.assertEqual(node.stop(), 0, node.errors())
         self.assertLess(time.monotonic() - begin, 30)

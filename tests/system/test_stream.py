@@ -417,8 +417,33 @@ class Watching(StreamCase):
     def test_a_token_shows_what_only_voters_may_see(self):
         poll = self.open(visibility="after_vote")
         token = self.server.issuer.vote(poll, sub_of(poll, "anna"), "75701310")
-        out, _ = self.watch(poll, "--once", "--token", token).communicate(timeout=10)
+        out, _ = self.watch(poll, "--once", env={**os.environ, "VECHE_TOKEN": token}).communicate(
+            timeout=10)
         self.assertEqual(json.loads(out)["event"], "snapshot")
+
+    def test_it_ends_with_its_reader_though_nothing_happens(self):
+        process = self.watch(self.open())
+        self.assertEqual(json.loads(process.stdout.readline())["event"], "snapshot")
+        process.stdout.close()
+        self.assertEqual(process.wait(timeout=10), -signal.SIGPIPE)
+        self.assertEqual(process.stderr.read(), "")
+
+    def test_what_cannot_be_printed_is_told(self):
+        with open("/dev/full", "wb") as full:
+            process = subprocess.Popen([veche.BINARY, "watch", self.open(), "--once", "--server",
+                                        self.server.url], stdout=full, stderr=subprocess.PIPE,
+                                       text=True)
+            _, errors = process.communicate(timeout=10)
+        self.assertEqual((process.returncode, errors),
+                         (1, "veche: the output could not be written: No space left on device\n"))
+
+    def test_a_stream_that_makes_no_sense_is_a_fault(self):
+        for name, data in (("totals", {}), ("snapshot", []), ("totals", 7), ("hidden", {"until": 1})):
+            with Scripted([(name, data)]) as url:
+                process = self.watch("p", server=url)
+                out, errors = process.communicate(timeout=10)
+            self.assertEqual((process.returncode, out), (1, ""), errors)
+            self.assertIn("veche watch: ", errors)
 
     def test_ctrl_c_ends_it_in_order(self):
         process = self.watch(self.open())
@@ -447,6 +472,18 @@ class Watching(StreamCase):
         screen = self.screen_until(main, "100.0 %")
         self.assertIn("█", screen + self.screen_until(main, "█"))
         self.assertRegex(screen, r"\x1b\[\d+A")
+
+    def test_a_dumb_terminal_gets_what_a_pipe_gets(self):
+        main, side = os.openpty()
+        process = subprocess.Popen([veche.BINARY, "watch", self.open(), "--once", "--server",
+                                    self.server.url], stdout=side, stderr=side,
+                                   env={**os.environ, "TERM": "dumb"})
+        os.close(side)
+        self.addCleanup(os.close, main)
+        screen = self.screen_until(main, "\n")
+        self.assertEqual(process.wait(timeout=10), 0)
+        self.assertNotIn("\x1b", screen)
+        self.assertEqual(json.loads(screen)["event"], "snapshot")
 
     def screen_until(self, terminal, text, within=10):
         seen = b""

@@ -305,8 +305,9 @@ class Server:
             command += ["--territories", str(self.territories)]
         return command + list(self.log.options) + self.options
 
-    def start(self, timeout=30.0):
-        """Returns when the server serves. Call it on a thread that lives as long as the server."""
+    def start(self, timeout=30.0, stderr=None):
+        """Returns when the server serves. Call it on a thread that lives as long as the server.
+        `stderr` is a descriptor, where its errors are not to be read by errors()."""
         def child():
             CRYPTO_PRELOADED.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives tests
 
@@ -314,7 +315,8 @@ class Server:
             self.log.make(self)
         self.error_log_start = self.error_log.stat().st_size if self.error_log.exists() else 0
         with open(self.error_log, "ab") as errors:
-            self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=errors,
+            self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE,
+                                            stderr=errors if stderr is None else stderr,
                                             stdin=subprocess.DEVNULL, preexec_fn=child,
                                             env={**os.environ, **self.environment})
         _running.add(self.process)

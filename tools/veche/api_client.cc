@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cctype>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -22,6 +25,8 @@ constexpr std::chrono::seconds kAnswerTimeout{30};
 constexpr std::chrono::minutes kStaffLifetime{10};
 constexpr int kServiceUnavailable = 503;
 
+bool was_stdin_read = false;
+
 std::string text_at(const json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
   const auto* text = value ? value->if_string() : nullptr;
@@ -34,6 +39,24 @@ json::object problem_of(const http::Answer& answer) {
   auto value = json::parse(answer.body, error);
   if (error || !value.is_object()) return {};
   return std::move(value.get_object());
+}
+
+// What may stand in a header; a line end behind it is the file's.
+Result<std::string> read_token(const ServerOptions& options) {
+  std::string token;
+  if (!options.token_file.empty()) {
+    auto text = read_input(options.token_file);
+    if (!text) return text.error();
+    token = *std::move(text);
+  } else if (const auto* variable = options.takes_token ? std::getenv("VECHE_TOKEN") : nullptr) {
+    token = variable;
+  }
+  while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back()))) token.pop_back();
+  if (token.empty() && !options.token_file.empty())
+    return Fault{fmt::format("{} holds no token", options.token_file)};
+  if (std::any_of(token.begin(), token.end(), [](char c) { return c <= ' ' || c > '~'; }))
+    return Fault{"the token is no token: it is one line of visible ASCII"};
+  return token;
 }
 
 std::string_view name_of(auth::Role role) {
@@ -50,11 +73,24 @@ void add_server_option(CLI::App& command, ServerOptions& options) {
       ->type_name("URL");
 }
 
+void add_token_option(CLI::App& command, ServerOptions& options, const std::string& what) {
+  options.takes_token = true;
+  command
+      .add_option("--token-file", options.token_file,
+                  what + "; - for stdin, and without it VECHE_TOKEN")
+      ->type_name("FILE");
+  const auto refuse = [](const std::string&) -> std::string {
+    throw CLI::ValidationError(
+        "--token: everybody on this machine could read it from the list of processes: put the "
+        "token into the variable VECHE_TOKEN, or into a file for --token-file (- is stdin)");
+  };
+  command.add_option("--token")->group("")->configurable(false)->check(refuse);
+}
+
 void add_signing_options(CLI::App& command, ServerOptions& options) {
   command.add_option("--keys", options.keys, "issuer.json of `veche keygen`, to sign with")
       ->type_name("FILE");
-  command.add_option("--token", options.token, "A token that was made elsewhere, before --keys")
-      ->type_name("TOKEN");
+  add_token_option(command, options, "A token that was made elsewhere, before --keys");
 }
 
 void add_staff_options(CLI::App& command, ServerOptions& options) {
@@ -94,6 +130,9 @@ Fault fault_of(const http::Answer& answer) {
 
 Result<ApiClient> ApiClient::connect(const ServerOptions& options) {
   ApiClient client(options);
+  auto token = read_token(options);
+  if (!token) return token.error();
+  client.token_ = *std::move(token);
   if (options.keys.empty()) return client;
   auto issuer = auth::Issuer::load(options.keys);
   if (!issuer) return issuer.error();
@@ -129,7 +168,8 @@ Result<http::Answer> ApiClient::call_as(auth::Role role, http::Call call) {
 
 Result<std::string> ApiClient::staff_token(auth::Role role) {
   if (!token_.empty()) return token_;
-  if (!issuer_) return Fault{"this needs a staff token: give --keys issuer.json or --token"};
+  if (!issuer_)
+    return Fault{"this needs a staff token: give --keys issuer.json, --token-file or VECHE_TOKEN"};
   // One pseudonym for each role: whoever has these keys is all of them, but no draft is approved
   // by its drafter.
   const auto sub = sub_.empty() ? fmt::format("veche-{}", name_of(role)) : sub_;
@@ -168,7 +208,13 @@ Result<json::value> parse_answer(const http::Answer& answer) {
 }
 
 Result<std::string> read_input(const std::string& path) {
-  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (path == "-") {
+    if (std::exchange(was_stdin_read, true)) return Fault{"two things are to be read from stdin"};
+    std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+    if (std::ferror(stdin))
+      return Fault{fmt::format("stdin cannot be read: {}", std::strerror(errno))};
+    return text;
+  }
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file) return Fault{fmt::format("{} cannot be read: {}", path, std::strerror(errno))};

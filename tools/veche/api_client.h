@@ -18,13 +18,16 @@ namespace veche::tools {
 // The options that commands for a running server share.
 struct ServerOptions {
   std::string url = "http://127.0.0.1:8080";
-  std::string keys;      // path of issuer.json
-  std::string token;     // stronger than keys
-  std::string sub = {};  // the pseudonym of staff to sign as; empty: one for each role
+  std::string keys;             // path of issuer.json
+  std::string token_file = {};  // with a token, which is stronger than keys
+  bool takes_token = false;     // the command has the option for it, and then the variable too
+  std::string sub = {};         // the pseudonym of staff to sign as; empty: one for each role
 };
 
 void add_server_option(CLI::App& command, ServerOptions& options);
-// --keys and --token, for commands that need the word of somebody.
+// --token-file, and VECHE_TOKEN. A token on the command line would be everybody's: it is refused.
+void add_token_option(CLI::App& command, ServerOptions& options, const std::string& what);
+// --keys and --token-file, for commands that need the word of somebody.
 void add_signing_options(CLI::App& command, ServerOptions& options);
 // And --sub, for commands that staff answer for by their pseudonyms.
 void add_staff_options(CLI::App& command, ServerOptions& options);
@@ -41,13 +44,15 @@ Fault fault_of(const http::Answer& answer);
 
 class ApiClient {
  public:
-  // Loads the keys, if the options name some.
+  // Loads the keys and the token, if there are any.
   static Result<ApiClient> connect(const ServerOptions& options);
 
   // For how long a call is tried again while no server answers, or it answers 503.
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
 
   const std::string& url() const { return url_; }
+  // Empty without one.
+  const std::string& token() const { return token_; }
   // Null without keys.
   auth::Issuer* issuer() { return issuer_ ? &*issuer_ : nullptr; }
 
@@ -63,8 +68,7 @@ class ApiClient {
   Result<boost::json::value> post_as(auth::Role role, std::string_view target, std::string body);
 
  private:
-  explicit ApiClient(const ServerOptions& options)
-      : url_(options.url), token_(options.token), sub_(options.sub) {}
+  explicit ApiClient(const ServerOptions& options) : url_(options.url), sub_(options.sub) {}
   Result<std::string> staff_token(auth::Role role);
 
   std::string url_;
@@ -76,7 +80,7 @@ class ApiClient {
 
 Result<boost::json::value> parse_answer(const http::Answer& answer);
 
-// The whole file, or stdin for "-".
+// The whole file, or stdin for "-", which can be read once.
 Result<std::string> read_input(const std::string& path);
 
 // How many lines a batch has: the last may go without its line end.

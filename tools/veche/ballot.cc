@@ -8,6 +8,7 @@
 #include "engine/model/limits.h"
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/output.h"
 
 namespace veche::tools {
 namespace {
@@ -74,9 +75,11 @@ Result<std::string> body_of(const std::vector<std::string>& answers, const json:
 }
 
 Result<std::string> voter_token(ApiClient& client, const Options& options) {
-  if (!options.server.token.empty()) return options.server.token;
+  if (!client.token().empty()) return client.token();
   if (!client.issuer() || options.voter.empty())
-    return Fault{"give the voter's --token, or --keys with --voter and --territory"};
+    return Fault{
+        "give the voter's token by --token-file or VECHE_TOKEN, or --keys with --voter and "
+        "--territory"};
   const auto poll = model::PollId::parse(options.poll);
   const auto territory = model::TerritoryCode::parse(options.territory);
   if (!poll) return Fault{"--poll is 1 to 64 of a-z, 0-9 and -"};
@@ -111,10 +114,10 @@ Result<Exit> cast_one(ApiClient& client, const Options& options) {
   const auto outcome = parse_answer(*answer);
   if (!outcome) return outcome.error();
   if (options.json)
-    fmt::print("{}\n", answer->body);
+    print("{}\n", answer->body);
   else
-    fmt::print("{}  receipt {}\n", std::string(outcome->at("outcome").as_string()),
-               std::string(outcome->at("receipt").as_string()));
+    print("{}  receipt {}\n", std::string(outcome->at("outcome").as_string()),
+          std::string(outcome->at("receipt").as_string()));
   return Exit::ok;
 }
 
@@ -155,23 +158,23 @@ void add_up(Sums& sums, const json::value& answer) {
 
 void print_sums(const Sums& sums, bool as_json) {
   if (as_json) {
-    fmt::print("{}\n", json::serialize(json::object{{"lines", sums.lines},
-                                                    {"accepted", sums.accepted},
-                                                    {"recorded", sums.recorded},
-                                                    {"rejected", sums.rejected},
-                                                    {"unknown", sums.unknown},
-                                                    {"items", sums.items}}));
+    print("{}\n", json::serialize(json::object{{"lines", sums.lines},
+                                               {"accepted", sums.accepted},
+                                               {"recorded", sums.recorded},
+                                               {"rejected", sums.rejected},
+                                               {"unknown", sums.unknown},
+                                               {"items", sums.items}}));
     return;
   }
   for (const auto& item : sums.items) {
     const auto& object = item.as_object();
     const auto* detail = object.if_contains("detail");
-    fmt::print("line {}: {}{}\n", object.at("line").to_number<std::uint64_t>(),
-               std::string(object.at("code").as_string()),
-               detail ? ": " + std::string(detail->as_string()) : "");
+    print("line {}: {}{}\n", object.at("line").to_number<std::uint64_t>(),
+          std::string(object.at("code").as_string()),
+          detail ? ": " + std::string(detail->as_string()) : "");
   }
-  fmt::print("{} ballots: {} accepted, {} recorded, {} rejected, {} unknown\n", sums.lines,
-             sums.accepted, sums.recorded, sums.rejected, sums.unknown);
+  print("{} ballots: {} accepted, {} recorded, {} rejected, {} unknown\n", sums.lines,
+        sums.accepted, sums.recorded, sums.rejected, sums.unknown);
 }
 
 Result<Exit> cast_batch(ApiClient& client, const Options& options) {
@@ -203,7 +206,7 @@ Result<Exit> ballot(const Options& options) {
 void add_ballot(CLI::App& app) {
   auto& command = add_command(
       app, "ballot", "Cast one ballot, or many as a gateway",
-      {"veche ballot --poll smolino --token \"$TOKEN\" --answer q1=a",
+      {"veche ballot --poll smolino --token-file token --answer q1=a",
        "veche ballot --poll smolino --keys keys/issuer.json --voter anna --territory 75701310 "
        "--answer q1=a --answer q2=x:2,y:1",
        "veche ballot --batch ballots.ndjson --keys keys/issuer.json"});

@@ -16,6 +16,7 @@
 #include "tools/veche/command.h"
 #include "tools/veche/interrupt.h"
 #include "tools/veche/open_files.h"
+#include "tools/veche/output.h"
 #include "tools/veche/own_server.h"
 
 namespace veche::tools {
@@ -155,10 +156,10 @@ class Bench {
   void note_prepared(const RequestSupply::Made& made) {
     prepared_ = made;
     if (options_.json || options_.sweep) return;
-    fmt::print("{} requests with {} ballots signed beforehand, {:.1f} us of CPU a ballot\n",
-               made.requests, made.ballots,
-               std::chrono::duration<double, std::micro>(made.cpu).count() /
-                   static_cast<double>(std::max<std::uint64_t>(made.ballots, 1)));
+    print("{} requests with {} ballots signed beforehand, {:.1f} us of CPU a ballot\n",
+          made.requests, made.ballots,
+          std::chrono::duration<double, std::micro>(made.cpu).count() /
+              static_cast<double>(std::max<std::uint64_t>(made.ballots, 1)));
   }
 
   Result<void> run_once() {
@@ -200,10 +201,10 @@ class Bench {
                {"highest_rate", highest},
                {"steps", std::move(table)}};
     if (options_.json) return;
-    fmt::print("closed loop: {:.0f} a second counted\n", fastest.counted_rate());
+    print("closed loop: {:.0f} a second counted\n", fastest.counted_rate());
     print_sweep(steps, options_.sweep_limit_ms);
-    fmt::print("{} a second is the highest rate with p99 up to {:g} ms\n", highest,
-               options_.sweep_limit_ms);
+    print("{} a second is the highest rate with p99 up to {:g} ms\n", highest,
+          options_.sweep_limit_ms);
   }
 
   // The server's final numbers against our books.
@@ -226,12 +227,12 @@ class Bench {
   }
 
   void print_proof(const Comparison& comparison) const {
-    for (const auto& difference : comparison.differences) fmt::print("{}\n", difference);
+    for (const auto& difference : comparison.differences) print("{}\n", difference);
     if (comparison.differences.empty())
-      fmt::print("proved: {} voters, each counted once; all {} counts equal\n",
-                 books_->voters_counted(), comparison.compared);
+      print("proved: {} voters, each counted once; all {} counts equal\n", books_->voters_counted(),
+            comparison.compared);
     else
-      fmt::print("NOT PROVED: {} differences\n", comparison.differences.size());
+      print("NOT PROVED: {} differences\n", comparison.differences.size());
   }
 
   void print_json(const Comparison& comparison) {
@@ -253,7 +254,7 @@ class Bench {
     report_["differences"] =
         json::array(comparison.differences.begin(), comparison.differences.end());
     report_["proved"] = comparison.differences.empty();
-    fmt::print("{}\n", json::serialize(report_));
+    print("{}\n", json::serialize(report_));
   }
 
   const Options& options_;

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "tools/veche/output.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -35,11 +36,11 @@ std::string optional_text(const std::optional<double>& value, const char* unit) 
 
 void print_warnings(const BenchFigures& figures) {
   if (!figures.generator_was_limit()) return;
-  fmt::print("warning: the generator was the limit");
+  print("warning: the generator was the limit");
   if (figures.waits_for_signing > 0)
-    fmt::print("; it waited {} times for signed requests", figures.waits_for_signing);
-  fmt::print(" (busy {:.0f} % of a core, late by {:.1f} ms at p99)\n",
-             figures.generator_share * 100, figures.lateness_p99_ms);
+    print("; it waited {} times for signed requests", figures.waits_for_signing);
+  print(" (busy {:.0f} % of a core, late by {:.1f} ms at p99)\n", figures.generator_share * 100,
+        figures.lateness_p99_ms);
 }
 
 }  // namespace
@@ -88,33 +89,33 @@ json::object bench_circumstances(const BenchLabel& label, const Machine& machine
 
 void print_bench(const BenchWay& way, const BenchFigures& figures) {
   if (figures.is_supply_over)
-    fmt::print("it ended after {:.1f} s, when all ballots were sent\n", figures.seconds);
+    print("it ended after {:.1f} s, when all ballots were sent\n", figures.seconds);
   if (way.rate > 0)
-    fmt::print("open loop: {} a second asked, {:.0f} answered, {:.0f} counted, for {:.1f} s\n",
-               way.rate, figures.rate(), figures.counted_rate(), figures.seconds);
+    print("open loop: {} a second asked, {:.0f} answered, {:.0f} counted, for {:.1f} s\n", way.rate,
+          figures.rate(), figures.counted_rate(), figures.seconds);
   else
-    fmt::print("closed loop: {:.0f} a second answered, {:.0f} counted, for {:.1f} s\n",
-               figures.rate(), figures.counted_rate(), figures.seconds);
-  for (const auto& [code, count] : figures.by_code) fmt::print("  {:>10}  {}\n", count, code);
-  if (figures.failed > 0) fmt::print("  {:>10}  lost with their connection\n", figures.failed);
+    print("closed loop: {:.0f} a second answered, {:.0f} counted, for {:.1f} s\n", figures.rate(),
+          figures.counted_rate(), figures.seconds);
+  for (const auto& [code, count] : figures.by_code) print("  {:>10}  {}\n", count, code);
+  if (figures.failed > 0) print("  {:>10}  lost with their connection\n", figures.failed);
   if (figures.unsent > 0)
-    fmt::print("  {:>10}  planned and not sent: no connection was free\n", figures.unsent);
-  fmt::print("latency of a request{}: {}\n", way.rate > 0 ? " from its planned time" : "",
-             latencies_text(figures.latency));
+    print("  {:>10}  planned and not sent: no connection was free\n", figures.unsent);
+  print("latency of a request{}: {}\n", way.rate > 0 ? " from its planned time" : "",
+        latencies_text(figures.latency));
   if (figures.counted() < figures.answered())
-    fmt::print("of those counted, from its sending: {}\n", latencies_text(figures.counted_latency));
+    print("of those counted, from its sending: {}\n", latencies_text(figures.counted_latency));
   if (way.readers > 0)
-    fmt::print("{} readings of the results, {} failed: {}\n", figures.reads, figures.failed_reads,
-               latencies_text(figures.read_latency));
-  fmt::print("CPU a ballot: server {}, generator {:.2f} us, signing beside it {:.2f} us\n",
-             optional_text(figures.server_cpu_us, "us"), figures.generator_cpu_us,
-             figures.signing_cpu_us);
+    print("{} readings of the results, {} failed: {}\n", figures.reads, figures.failed_reads,
+          latencies_text(figures.read_latency));
+  print("CPU a ballot: server {}, generator {:.2f} us, signing beside it {:.2f} us\n",
+        optional_text(figures.server_cpu_us, "us"), figures.generator_cpu_us,
+        figures.signing_cpu_us);
   if (figures.sync_p50_ms)
-    fmt::print("sync of the log: p50 {}, p99 {}, {:.0f} records a group\n",
-               optional_text(figures.sync_p50_ms, "ms"), optional_text(figures.sync_p99_ms, "ms"),
-               figures.group_records.value_or(0));
-  fmt::print("{} connections made, {} broken; {:.1f} % of the CPU stolen\n", figures.connections,
-             figures.broken_connections, figures.steal_percent);
+    print("sync of the log: p50 {}, p99 {}, {:.0f} records a group\n",
+          optional_text(figures.sync_p50_ms, "ms"), optional_text(figures.sync_p99_ms, "ms"),
+          figures.group_records.value_or(0));
+  print("{} connections made, {} broken; {:.1f} % of the CPU stolen\n", figures.connections,
+        figures.broken_connections, figures.steal_percent);
   print_warnings(figures);
 }
 
@@ -132,7 +133,7 @@ void print_sweep(const std::vector<BenchFigures>& steps, double limit_ms) {
          fmt::format("{:.2f}", step.latency.p999_ms), fmt::format("{:.2f}", step.latency.max_ms),
          keeps_limit(step, limit_ms) ? "" : "over the limit"});
   using enum Align;
-  fmt::print("{}", format_table(rows, {right, right, right, right, right, right, left}));
+  print("{}", format_table(rows, {right, right, right, right, right, right, left}));
 }
 
 }  // namespace veche::tools

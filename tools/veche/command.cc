@@ -4,11 +4,12 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <cstdio>
 #include <exception>
+#include <sstream>
 #include <utility>
 
 #include "tools/veche/options.h"
+#include "tools/veche/output.h"
 
 namespace veche::tools {
 namespace {
@@ -48,8 +49,8 @@ CLI::App& add_command(CLI::App& parent, const std::string& name, const std::stri
 void on_run(CLI::App& command, std::function<Result<Exit>()> action) {
   command.callback([&command, action = std::move(action)] {
     const auto exit = contained(action);
-    if (!exit) fmt::print(stderr, "{}: {}\n", full_name(&command), exit.error().message);
-    std::fflush(stdout);
+    // Work that was given up since nobody reads its result has not failed.
+    if (!exit && !is_reader_gone()) tell("{}: {}\n", full_name(&command), exit.error().message);
     throw CLI::RuntimeError(static_cast<int>(exit ? *exit : Exit::failed));
   });
 }
@@ -61,10 +62,14 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
   } catch (const CLI::RuntimeError& done) {
     return done.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) {  // --help, --version
+      std::ostringstream text;
+      app.exit(error, text, text);
+      write_text(stdout, text.str());
+      return static_cast<int>(Exit::ok);
+    }
     const auto name = full_name(chosen(&app));
-    fmt::print(stderr, "{}: {}\nRun `{} --help` for its options and examples.\n", name,
-               error.what(), name);
+    tell("{}: {}\nRun `{} --help` for its options and examples.\n", name, error.what(), name);
     return static_cast<int>(Exit::usage);
   }
   return static_cast<int>(Exit::ok);

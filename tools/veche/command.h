@@ -12,7 +12,8 @@
 // it, and words that are required are options rather than positionals unless they name the input.
 //
 // The result goes to stdout, and with --json it is one JSON document for machines; everything else
-// goes to stderr. A command that cannot do its work returns a Fault that says what to do about it.
+// goes to stderr (output.h). A command that cannot do its work returns a Fault that says what to do
+// about it. Secrets are no options, which everybody on the machine can read: they come from files.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -26,8 +27,8 @@ namespace veche::tools {
 
 enum class Exit {
   ok = 0,
-  failed = 1,  // the work could not be done, or its result is a "no": a difference, a refusal
-  usage = 2,   // the command line, the environment or the file of options is wrong
+  failed = 1,         // not done, not printed, or the result is a "no": a difference, a refusal
+  usage = 2,          // the command line, the environment or the file of options is wrong
   interrupted = 130,  // ended by Ctrl-C or SIGTERM, where nothing else ends it: as shells tell it
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,16 +18,21 @@ namespace {
 
 constexpr const char* kWrong = "index.wrong";
 
+Result<void> make_private(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
+  const bool is_there = !error && (::mkdir(folder.c_str(), S_IRWXU) == 0 || errno == EEXIST);
+  if (is_there) return {};
+  return Fault(fmt::format("the data folder {} cannot be made: {}", folder.string(),
+                           error ? error.message() : std::strerror(errno)));
+}
+
 }  // namespace
 
 Result<DataFolder> DataFolder::open(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error)
-    return Fault(
-        fmt::format("the data folder {} cannot be made: {}", path.string(), error.message()));
+  if (auto made = make_private(path); !made) return made.error();
   const auto file = (path / "veche.lock").string();
-  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) return Fault(fmt::format("{} cannot be opened: {}", file, std::strerror(errno)));
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     char owner[32] = {};
@@ -73,7 +79,7 @@ Result<void> DataFolder::read_node_id() {
 }
 
 bool DataFolder::mark_index_wrong() const {
-  const int file = ::open((path_ / kWrong).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const int file = ::open((path_ / kWrong).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return false;
   const bool kept = ::fsync(file) == 0;
   ::close(file);
@@ -99,6 +105,16 @@ Result<void> DataFolder::remove_wrong_index() const {
     return Fault(fmt::format("{} cannot be removed, and must not be used: {}", index().string(),
                              error.message()));
   return {};
+}
+
+std::optional<std::string> why_not_private(const std::filesystem::path& folder) {
+  struct stat about {};
+  if (::stat(folder.c_str(), &about) != 0 || (about.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+    return std::nullopt;
+  return fmt::format(
+      "{0} is open to others than its owner (mode {1:04o}), who can read each ballot in it: "
+      "chmod 700 {0}",
+      folder.string(), about.st_mode & 07777);
 }
 
 model::BootId random_id() {

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include "engine/model/ids.h"
 #include "engine/model/result.h"
@@ -16,7 +18,8 @@ namespace veche::tools {
 
 class DataFolder {
  public:
-  // Makes the folder if need be. Fault: another process has it, named by its id.
+  // Makes the folder if need be, for its owner alone. Fault: another process has it, named by its
+  // id.
   static Result<DataFolder> open(const std::filesystem::path& path);
   DataFolder(DataFolder&& other) noexcept;
   DataFolder& operator=(DataFolder&&) = delete;
@@ -42,6 +45,10 @@ class DataFolder {
   int lock_;  // file descriptor; -1 after a move
   model::BootId node_id_;
 };
+
+// Log and index tell of every ballot who cast it, by voter key, and for what. What to say if others
+// than the owner can get into the folder.
+std::optional<std::string> why_not_private(const std::filesystem::path& folder);
 
 model::BootId random_id();
 

@@ -18,6 +18,7 @@
 #include "tools/veche/demo_screen.h"
 #include "tools/veche/demo_voters.h"
 #include "tools/veche/interrupt.h"
+#include "tools/veche/output.h"
 #include "tools/veche/own_server.h"
 #include "tools/veche/poll_life.h"
 
@@ -80,11 +81,11 @@ class Demo {
 
   // Voters come until the time is over or Ctrl-C.
   Result<void> run() {
-    fmt::print(out_,
-               "Open this in a browser: {0}/ (live results)\n"
-               "In another terminal: {1} watch bus-routes --server {0}\n",
-               client_.url(), own_program());
-    std::fflush(out_);
+    print(out_,
+          "Open this in a browser: {0}/ (live results)\n"
+          "In another terminal: {1} watch bus-routes --server {0}\n",
+          client_.url(), own_program());
+    flush_output();
     DemoScreen screen(out_);
     const auto begin = Clock::now();
     for (auto shown = begin; !interrupted() && !is_over(begin);) {
@@ -112,13 +113,13 @@ class Demo {
       whole.add(std::move(comparison));
     }
     const bool equal = whole.differences.empty();
-    for (const auto& difference : whole.differences) fmt::print(out_, "{}\n", difference);
+    for (const auto& difference : whole.differences) print(out_, "{}\n", difference);
     if (options_.json)
       print_json(whole);
     else if (equal)
-      fmt::print("all {} counts equal\n", whole.compared);
+      print("all {} counts equal\n", whole.compared);
     else
-      fmt::print("{} of {} counts DIFFER\n", whole.differences.size(), whole.compared);
+      print("{} of {} counts DIFFER\n", whole.differences.size(), whole.compared);
     return equal ? Exit::ok : Exit::failed;
   }
 
@@ -196,18 +197,17 @@ class Demo {
     const auto milliseconds = [&](double share) {
       return std::chrono::duration<double, std::milli>(books_.latency(share)).count();
     };
-    fmt::print(
-        "{}\n",
-        json::serialize(json::object{
-            {"seconds", state_.seconds},
-            {"ballots", books_.sent()},
-            {"accepted", books_.accepted()},
-            {"recorded", books_.recorded()},
-            {"refused", books_.refused()},
-            {"latency_ms", {{"p50", milliseconds(0.50)}, {"p99", milliseconds(0.99)}}},
-            {"polls", std::move(polls)},
-            {"counts_compared", whole.compared},
-            {"differences", json::array(whole.differences.begin(), whole.differences.end())}}));
+    print("{}\n",
+          json::serialize(json::object{
+              {"seconds", state_.seconds},
+              {"ballots", books_.sent()},
+              {"accepted", books_.accepted()},
+              {"recorded", books_.recorded()},
+              {"refused", books_.refused()},
+              {"latency_ms", {{"p50", milliseconds(0.50)}, {"p99", milliseconds(0.99)}}},
+              {"polls", std::move(polls)},
+              {"counts_compared", whole.compared},
+              {"differences", json::array(whole.differences.begin(), whole.differences.end())}}));
   }
 
   ApiClient& client_;

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <optional>
 
+#include "tools/veche/output.h"
 #include "tools/veche/shown.h"
 #include "tools/veche/terminal.h"
 
@@ -166,8 +167,8 @@ DemoScreen::DemoScreen(std::FILE* out) : out_(out), picture_(out) {}
 
 void DemoScreen::show(const DemoRegion& demo, const DemoBooks& books, const DemoState& state) {
   if (picture_.is_live()) return picture_.draw(render(demo, books, state, picture_.style()));
-  fmt::print(out_, "{}\n", render_line(demo, books, state));
-  std::fflush(out_);
+  print(out_, "{}\n", render_line(demo, books, state));
+  flush_output();
 }
 
 }  // namespace veche::tools

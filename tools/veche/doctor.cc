@@ -24,6 +24,8 @@
 #include "ingest/wire/time.h"
 #include "storage/log/rocksdb_version.h"
 #include "tools/veche/command.h"
+#include "tools/veche/data_folder.h"
+#include "tools/veche/output.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -160,6 +162,12 @@ Result<std::vector<Milliseconds>> time_synced_appends(const fs::path& folder) {
   close(file);
   std::sort(times.begin(), times.end());
   return times;
+}
+
+Finding check_privacy(const fs::path& folder) {
+  const auto open = why_not_private(folder);
+  if (!open) return {"privacy", "the owner's alone, or not made yet"};
+  return {"privacy", "open to others", State::warning, *open};
 }
 
 void check_writing(const fs::path& folder, std::vector<Finding>& findings) {
@@ -305,28 +313,28 @@ void print_json(const std::vector<Finding>& findings, bool safe) {
                                             : finding.state == State::warning ? "warning"
                                                                               : "unsafe"},
                                   {"advice", finding.advice}});
-  fmt::print("{}\n", json::serialize(json::object{{"safe", safe},
-                                                  {"checks", std::move(checks)},
-                                                  {"versions", json_of(versions())},
-                                                  {"limits", json_of(limits_to_know())}}));
+  print("{}\n", json::serialize(json::object{{"safe", safe},
+                                             {"checks", std::move(checks)},
+                                             {"versions", json_of(versions())},
+                                             {"limits", json_of(limits_to_know())}}));
 }
 
 void print_facts(std::string_view title, const Facts& facts) {
   std::vector<std::vector<std::string>> rows{{std::string(title), ""}};
   for (const auto& [name, value] : facts) rows.push_back({name, value});
-  fmt::print("\n{}", format_table(rows, {Align::left, Align::left}));
+  print("\n{}", format_table(rows, {Align::left, Align::left}));
 }
 
 void print_findings(const std::vector<Finding>& findings, bool safe) {
   std::vector<std::vector<std::string>> rows{{"CHECK", "", "VALUE"}};
   for (const auto& finding : findings)
     rows.push_back({finding.name, std::string(name_of(finding.state)), finding.value});
-  fmt::print("{}", format_table(rows, {Align::left, Align::left, Align::left}));
+  print("{}", format_table(rows, {Align::left, Align::left, Align::left}));
   for (const auto& finding : findings)
-    if (finding.state != State::ok) fmt::print("\n{}: {}\n", finding.name, finding.advice);
+    if (finding.state != State::ok) print("\n{}: {}\n", finding.name, finding.advice);
   print_facts("VERSION", versions());
   print_facts("LIMIT", limits_to_know());
-  fmt::print("\n{}\n", safe ? "fit to serve" : "NOT FIT TO SERVE: mend what is unsafe first");
+  print("\n{}\n", safe ? "fit to serve" : "NOT FIT TO SERVE: mend what is unsafe first");
 }
 
 struct Options {
@@ -338,8 +346,9 @@ Result<Exit> doctor(const Options& options) {
   const auto folder = existing(options.data);
   std::vector<Finding> findings;
   check_writing(folder, findings);
-  for (auto finding : {check_file_system(folder), check_free_space(folder), check_cores(),
-                       check_memory(), check_open_files(), check_clock()})
+  for (auto finding :
+       {check_privacy(options.data), check_file_system(folder), check_free_space(folder),
+        check_cores(), check_memory(), check_open_files(), check_clock()})
     findings.push_back(std::move(finding));
   const bool safe = std::none_of(findings.begin(), findings.end(), [](const auto& finding) {
     return finding.state == State::unsafe;

@@ -2,6 +2,8 @@
 
 #include <csignal>
 
+#include "tools/veche/output.h"
+
 namespace veche::tools {
 namespace {
 
@@ -17,6 +19,6 @@ void catch_interrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return caught != 0; }
+bool interrupted() { return caught != 0 || is_reader_gone(); }
 
 }  // namespace veche::tools

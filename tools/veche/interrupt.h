@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM for commands that must tidy up before they end.
+// Ctrl-C and SIGTERM for commands that must tidy up before they end; that nobody reads what they
+// print any more counts as one.
 #pragma once
 
 namespace veche::tools {

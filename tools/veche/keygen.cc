@@ -7,6 +7,7 @@
 
 #include "ingest/auth/issuer.h"
 #include "tools/veche/command.h"
+#include "tools/veche/output.h"
 
 namespace veche::tools {
 namespace {
@@ -39,7 +40,7 @@ Result<Exit> keygen(const Options& options) {
       auth::Issuer::generate(options.directory, algorithm, options.issuer, options.audience);
   if (!done) return done.error();
   const std::filesystem::path directory(options.directory);
-  fmt::print(
+  print(
       "{}  signs tokens; for tests, demonstrations and load\n"
       "{}  for `veche serve --jwks`\n"
       "{}  for `veche serve --voter-secret`; the ballots of a log are lost without it\n",

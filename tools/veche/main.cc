@@ -4,9 +4,13 @@
 #include <CLI/Formatter.hpp>
 
 #include "tools/veche/command.h"
+#include "tools/veche/output.h"
+#include "tools/veche/process.h"
 
 int main(int argc, char** argv) {
   using namespace veche::tools;
+  open_standard_streams();
+  keep_memory_private();
   CLI::App app("Veche counts the ballots of regional polls, each voter once.", "veche");
   app.set_version_flag("--version", "veche " VECHE_VERSION);
   app.require_subcommand(1);
@@ -24,5 +28,5 @@ int main(int argc, char** argv) {
   add_recount(app);
   add_topic(app);
   add_doctor(app);
-  return run_program(app, argc, argv);
+  return finish_output(run_program(app, argc, argv));
 }

@@ -5,6 +5,7 @@
 
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/output.h"
 #include "tools/veche/poll_life.h"
 #include "tools/veche/terminal.h"
 
@@ -43,23 +44,23 @@ void print_table(const json::array& polls) {
       {"POLL", "STATE", "VERSION", "OPENS", "CLOSES", "TITLE"}};
   for (const auto& poll : polls)
     if (const auto* object = poll.if_object()) rows.push_back(row_of(*object));
-  fmt::print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
+  print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
 }
 
 void print_poll(const json::value& poll, bool as_json) {
-  if (as_json) return fmt::print("{}\n", json::serialize(poll));
+  if (as_json) return print("{}\n", json::serialize(poll));
   const auto& object = poll.get_object();
   print_table({object});
   const auto* questions = object.if_contains("questions");
   if (!questions || !questions->is_array()) return;
   for (const auto& question : questions->get_array()) {
     const auto& members = question.as_object();
-    fmt::print("\n{}  {}  ({}, {}..{})\n", text_of(members.at("id")), text_of(members.at("title")),
-               text_of(members.at("kind")), text_of(members.at("min")), text_of(members.at("max")));
+    print("\n{}  {}  ({}, {}..{})\n", text_of(members.at("id")), text_of(members.at("title")),
+          text_of(members.at("kind")), text_of(members.at("min")), text_of(members.at("max")));
     std::vector<std::vector<std::string>> rows;
     for (const auto& option : members.at("options").as_array())
       rows.push_back({"", text_of(option.at("id")), text_of(option.at("title"))});
-    fmt::print("{}", format_table(rows, std::vector<Align>(3, Align::left)));
+    print("{}", format_table(rows, std::vector<Align>(3, Align::left)));
   }
 }
 
@@ -71,7 +72,7 @@ void print_history(const json::value& history) {
       texts.push_back(text_of(row.at(member)));
     rows.push_back(std::move(texts));
   }
-  fmt::print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
+  print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
 }
 
 Result<Exit> draft(const Options& options) {
@@ -139,7 +140,7 @@ Result<Exit> list(const Options& options) {
     cursor = "&cursor=" + std::string(*next);
   }
   if (options.json)
-    fmt::print("{}\n", json::serialize(polls));
+    print("{}\n", json::serialize(polls));
   else
     print_table(polls);
   return Exit::ok;
@@ -160,7 +161,7 @@ Result<Exit> history(const Options& options) {
   const auto history = client->get_as_staff(fmt::format("/v1/polls/{}/history", options.poll));
   if (!history) return history.error();
   if (options.json)
-    fmt::print("{}\n", json::serialize(*history));
+    print("{}\n", json::serialize(*history));
   else
     print_history(*history);
   return Exit::ok;

@@ -13,6 +13,7 @@
 #include "tools/veche/command.h"
 #include "tools/veche/data_folder.h"
 #include "tools/veche/options.h"
+#include "tools/veche/output.h"
 #include "tools/veche/recount_check.h"
 #include "tools/veche/terminal.h"
 
@@ -120,9 +121,8 @@ Result<std::vector<LiveResults>> read_all_results(const ApiClient& client) {
       if (*results)
         live.push_back(std::move(**results));
       else
-        fmt::print(stderr,
-                   "veche recount: {} does not show all its results now, and is not compared\n",
-                   std::string_view(poll.at("id").as_string()));
+        tell("veche recount: {} does not show all its results now, and is not compared\n",
+             std::string_view(poll.at("id").as_string()));
     }
     const auto* next = page->at("next_cursor").if_string();
     if (!next) return live;
@@ -157,9 +157,9 @@ std::string verdict_of(const Comparison& comparison) {
 
 void print_differences(std::string_view of, const std::vector<std::string>& differences) {
   for (std::size_t i = 0; i < std::min(differences.size(), kToldDifferences); ++i)
-    fmt::print("{}{}\n", of, differences[i]);
+    print("{}{}\n", of, differences[i]);
   if (differences.size() > kToldDifferences)
-    fmt::print("{}and {} more\n", of, differences.size() - kToldDifferences);
+    print("{}and {} more\n", of, differences.size() - kToldDifferences);
 }
 
 void print_report(const RecountReport& report, double seconds) {
@@ -172,20 +172,20 @@ void print_report(const RecountReport& report, double seconds) {
                     std::to_string(recount.behind_close), std::to_string(recount.invalid),
                     verdict_of(poll.comparison)});
   }
-  fmt::print("{}", format_table(rows, {Align::left, Align::right, Align::right, Align::right,
-                                       Align::right, Align::right, Align::right, Align::left}));
+  print("{}", format_table(rows, {Align::left, Align::right, Align::right, Align::right,
+                                  Align::right, Align::right, Align::right, Align::left}));
   for (std::size_t p = 0; p < report.partitions.size(); ++p)
     print_differences("", report.partitions[p].comparison.differences);
   for (const auto& [id, poll] : report.polls)
     print_differences(id.str() + ": ", poll.comparison.differences);
   if (report.tails_different() > 0)
-    fmt::print(
+    print(
         "{} of {} tails told of other records than there are: a node was wrong then, or the "
         "log was cut\n",
         report.tails_different(), report.tails_compared());
   const auto ballots = report.ballots();
-  fmt::print("{} records, {} ballots in {:.2f} s, {:.0f} ballots a second\n", report.records(),
-             ballots, seconds, static_cast<double>(ballots) / seconds);
+  print("{} records, {} ballots in {:.2f} s, {:.0f} ballots a second\n", report.records(), ballots,
+        seconds, static_cast<double>(ballots) / seconds);
 }
 
 json::array json_of(const std::vector<std::string>& differences) {
@@ -236,14 +236,14 @@ Result<Exit> recount(const Options& options) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const auto whole = report->whole();
   if (options.json) {
-    fmt::print("{}\n", json::serialize(json_of(*report, took.count())));
+    print("{}\n", json::serialize(json_of(*report, took.count())));
   } else {
     print_report(*report, took.count());
     const auto with = options.server.empty() ? "the index" : "the live results";
     if (whole.differences.empty())
-      fmt::print("all {} numbers equal to {}\n", whole.compared, with);
+      print("all {} numbers equal to {}\n", whole.compared, with);
     else
-      fmt::print("{} DIFFERENCES to {}\n", whole.differences.size(), with);
+      print("{} DIFFERENCES to {}\n", whole.differences.size(), with);
   }
   return whole.differences.empty() ? Exit::ok : Exit::failed;
 }

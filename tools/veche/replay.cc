@@ -11,6 +11,7 @@
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
 #include "tools/veche/interrupt.h"
+#include "tools/veche/output.h"
 #include "tools/veche/own_server.h"
 #include "tools/veche/pabulib.h"
 #include "tools/veche/poll_life.h"
@@ -129,12 +130,11 @@ json::object report_of(const model::PollId& poll, const ReplayOutcomes& outcomes
 
 void print_outcomes(const model::PollId& poll, const ReplayOutcomes& outcomes) {
   const auto seconds = seconds_of(outcomes.duration);
-  fmt::print("{}: {} ballots in {:.2f} s, {:.0f} a second; latency p50 {:.2f} ms, p99 {:.2f} ms\n",
-             poll.view(), outcomes.sum(), seconds, static_cast<double>(outcomes.sum()) / seconds,
-             seconds_of(outcomes.p50) * 1e3, seconds_of(outcomes.p99) * 1e3);
-  for (const auto& [code, count] : outcomes.by_code) fmt::print("  {:>9}  {}\n", count, code);
-  if (outcomes.resent > 0)
-    fmt::print("  {:>9}  sent again after lost connections\n", outcomes.resent);
+  print("{}: {} ballots in {:.2f} s, {:.0f} a second; latency p50 {:.2f} ms, p99 {:.2f} ms\n",
+        poll.view(), outcomes.sum(), seconds, static_cast<double>(outcomes.sum()) / seconds,
+        seconds_of(outcomes.p50) * 1e3, seconds_of(outcomes.p99) * 1e3);
+  for (const auto& [code, count] : outcomes.by_code) print("  {:>9}  {}\n", count, code);
+  if (outcomes.resent > 0) print("  {:>9}  sent again after lost connections\n", outcomes.resent);
 }
 
 std::string_view verdict(const Total& total) {
@@ -147,8 +147,8 @@ void print_totals(const std::vector<Total>& totals) {
   for (const auto& total : totals)
     rows.push_back({total.project, std::string(total.what), std::to_string(total.official),
                     std::to_string(total.counted), std::string(verdict(total))});
-  fmt::print("{}", format_table(
-                       rows, {Align::left, Align::left, Align::right, Align::right, Align::left}));
+  print("{}",
+        format_table(rows, {Align::left, Align::left, Align::right, Align::right, Align::left}));
 }
 
 json::array differences_of(const std::vector<Total>& totals) {
@@ -205,9 +205,9 @@ void print_notes(const PabulibFile& file) {
   constexpr std::size_t kNotesTold = 20;
   const auto told = std::min(file.notes.size(), kNotesTold);
   for (std::size_t i = 0; i < told; ++i)
-    fmt::print("line {}: {}\n", file.notes[i].line, file.notes[i].text);
+    print("line {}: {}\n", file.notes[i].line, file.notes[i].text);
   if (told < file.notes.size())
-    fmt::print("and {} lines more, all with --json\n", file.notes.size() - told);
+    print("and {} lines more, all with --json\n", file.notes.size() - told);
 }
 
 void print_differences(const PabulibFile& file, const ReplayCheck& check) {
@@ -215,30 +215,29 @@ void print_differences(const PabulibFile& file, const ReplayCheck& check) {
   for (const auto& total : check.totals) {
     equal += total.is_equal();
     if (!total.is_equal())
-      fmt::print("{} {}: official {}, counted {}: {}\n", total.project, total.what, total.official,
-                 total.counted, total.is_explained() ? total.reason : "NOT explained");
+      print("{} {}: official {}, counted {}: {}\n", total.project, total.what, total.official,
+            total.counted, total.is_explained() ? total.reason : "NOT explained");
   }
   const auto explained = count_explained(check.totals);
-  fmt::print("{} of {} totals equal", equal, check.totals.size());
+  print("{} of {} totals equal", equal, check.totals.size());
   if (equal < check.totals.size())
-    fmt::print(", {} explained, {} NOT explained", explained,
-               check.totals.size() - equal - explained);
-  fmt::print("\n");
+    print(", {} explained, {} NOT explained", explained, check.totals.size() - equal - explained);
+  print("\n");
   if (!file.scores_without_rule.empty())
-    fmt::print("scores are not comparable: {}\n", file.scores_without_rule);
+    print("scores are not comparable: {}\n", file.scores_without_rule);
 }
 
 void print_check(const PabulibFile& file, const ReplayCheck& check) {
-  for (const auto& difference : check.counts.differences) fmt::print("{}\n", difference);
-  if (!check.hidden.empty()) return fmt::print("all is hidden: {}\n", check.hidden);
+  for (const auto& difference : check.counts.differences) print("{}\n", difference);
+  if (!check.hidden.empty()) return print("all is hidden: {}\n", check.hidden);
   print_differences(file, check);
-  fmt::print("{} of {} territories shown by themselves, {} with others; groups: {}\n", check.shown,
-             check.territories, check.in_groups, check.groups);
+  print("{} of {} territories shown by themselves, {} with others; groups: {}\n", check.shown,
+        check.territories, check.in_groups, check.groups);
   const auto different = check.counts.differences.size();
   if (different == 0)
-    fmt::print("all {} counts by district are those of the file\n", check.counts.compared);
+    print("all {} counts by district are those of the file\n", check.counts.compared);
   else
-    fmt::print("{} of {} counts by district DIFFER\n", different, check.counts.compared);
+    print("{} of {} counts by district DIFFER\n", different, check.counts.compared);
 }
 
 Exit print_replay(const Options& options, const model::PollId& poll, const PabulibFile& file,
@@ -247,7 +246,7 @@ Exit print_replay(const Options& options, const model::PollId& poll, const Pabul
   if (options.json) {
     auto report = report_of(poll, outcomes);
     for (auto& member : json_of(file, check)) report[member.key()] = member.value();
-    fmt::print("{}\n", json::serialize(report));
+    print("{}\n", json::serialize(report));
   } else {
     print_totals(check.totals);
     print_outcomes(poll, outcomes);
@@ -333,11 +332,11 @@ Result<Exit> replay_into(ApiClient& client, const Options& options, const Replay
     auto report = report_of(other.poll.id, *outcomes);
     report["counted_before"] = *before;
     report["counted_after"] = *after;
-    fmt::print("{}\n", json::serialize(report));
+    print("{}\n", json::serialize(report));
   } else {
     print_outcomes(other.poll.id, *outcomes);
-    fmt::print("{} of {} refused as not eligible; {} ballots counted before, {} after\n", refused,
-               ballots.size(), *before, *after);
+    print("{} of {} refused as not eligible; {} ballots counted before, {} after\n", refused,
+          ballots.size(), *before, *after);
   }
   return refused == ballots.size() && *before == *after ? Exit::ok : Exit::failed;
 }

@@ -6,6 +6,7 @@
 
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/output.h"
 #include "tools/veche/results_text.h"
 
 namespace veche::tools {
@@ -53,7 +54,7 @@ std::string target_of(const Options& options) {
 // With a token where one is wanted or given: results that everybody may see need none.
 Result<http::Answer> ask(ApiClient& client, const Options& options) {
   http::Call call{.target = target_of(options)};
-  const bool shows_token = !options.view.empty() || !options.server.token.empty();
+  const bool shows_token = !options.view.empty() || !client.token().empty();
   return shows_token ? client.call_as(auth::Role::kAuditor, std::move(call))
                      : client.call(std::move(call));
 }
@@ -75,12 +76,12 @@ Result<Exit> results(const Options& options) {
   if (!answer) return answer.error();
   if (answer->status != 200) return fault_of(*answer);
   if (options.json || options.csv) {
-    fmt::print("{}{}", answer->body, answer->body.ends_with('\n') ? "" : "\n");
+    print("{}{}", answer->body, answer->body.ends_with('\n') ? "" : "\n");
     return Exit::ok;
   }
   const auto text = text_of(*client, options, *answer);
   if (!text) return text.error();
-  fmt::print("{}", *text);
+  print("{}", *text);
   return Exit::ok;
 }
 

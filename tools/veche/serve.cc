@@ -2,10 +2,10 @@
 // what answers requests, and taken down in the written order of Service::stop.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <fstream>
 #include <future>
 #include <iterator>
@@ -32,6 +32,7 @@
 #include "tools/veche/data_folder.h"
 #include "tools/veche/open_files.h"
 #include "tools/veche/options.h"
+#include "tools/veche/output.h"
 #include "tools/veche/terminal.h"
 
 namespace veche::tools {
@@ -82,15 +83,14 @@ constexpr int kTreeTries = 10;  // several nodes may start with a new tree at on
 constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be mended by hand
 
 [[noreturn]] void stop_at_once(const std::string& why) {
-  fmt::print(stderr, "veche: {}\n", why);
-  std::fflush(stderr);
+  log_line("veche: {}", why);
   std::_Exit(kExitBroken);
 }
 
 void print_position(const char* when, model::PartitionId partition,
                     const model::Position& position) {
-  fmt::print(stderr, "position {} partition {} offset {} hash {:02x}\n", when,
-             node::name_of(partition), position.next.value, fmt::join(position.hash.bytes, ""));
+  log_line("position {} partition {} offset {} hash {:02x}", when, node::name_of(partition),
+           position.next.value, fmt::join(position.hash.bytes, ""));
 }
 
 // Signals are taken by the main thread alone; every thread started later inherits the mask.
@@ -99,7 +99,6 @@ sigset_t block_signals() {
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
   return signals;
 }
 
@@ -124,18 +123,18 @@ class Service {
   void reload_keys() {
     auto keys = auth::KeySet::load(options_.jwks);
     if (!keys) {
-      fmt::print(stderr, "veche: the keys stay as they are: {}\n", keys.error().message);
+      log_line("veche: the keys stay as they are: {}", keys.error().message);
       return;
     }
     app_->replace_keys(std::make_shared<const auth::KeySet>(*std::move(keys)));
-    fmt::print(stderr, "veche: keys read again from {}\n", options_.jwks);
+    log_line("veche: keys read again from {}", options_.jwks);
   }
 
   // Balancers see that it will end while it still serves, until the delay is over or somebody asks
   // for the end again.
   void announce_end() {
-    const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::seconds(options_.drain_delay_seconds);
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::seconds(options_.drain_delay_seconds);
     app_->announce_drain();
     constexpr timespec kStep{0, 100'000'000};
     while (std::chrono::steady_clock::now() < until) {
@@ -146,8 +145,8 @@ class Service {
   }
 
   // 1. New requests are refused, connections taken no more.  2. What was taken is answered.
-  // 3. Nothing is streamed any more, and no document made.  4. The log is closed, what was in it applied, and the last
-  // checkpoint written.
+  // 3. Nothing is streamed any more, and no document made.  4. The log is closed, what was in it
+  // applied, and the last checkpoint written.
   void stop() {
     if (app_) app_->start_draining();
     if (server_) server_->drain(limits::kDrainDeadline);
@@ -167,6 +166,7 @@ class Service {
     auto folder = DataFolder::open(options_.data);
     if (!folder) return folder.error();
     folder_.emplace(*std::move(folder));
+    if (const auto open = why_not_private(options_.data)) log_line("veche: {}", *open);
     auto secret = auth::VoterSecret::load(options_.voter_secret);
     if (!secret) return secret.error();
     secret_.emplace(*std::move(secret));
@@ -186,7 +186,7 @@ class Service {
     if (!*is_wrong) return {};
     if (auto of_this_log = storage::IndexStore::open(folder_->index(), log_->id()); !of_this_log)
       return of_this_log.error();
-    fmt::print(stderr, "veche: the index was wrong: it is rebuilt from the log\n");
+    log_line("veche: the index was wrong: it is rebuilt from the log");
     return folder_->remove_wrong_index();
   }
 
@@ -216,7 +216,7 @@ class Service {
       if (failure == storage::KafkaFailure::log_changed) stop_and_rebuild(why);
       stop_at_once(why);
     };
-    log_options.on_news = [](const std::string& what) { fmt::print(stderr, "veche: {}\n", what); };
+    log_options.on_news = [](const std::string& what) { log_line("veche: {}", what); };
     log_options.on_acknowledged = [this](auto waited) { metrics_.log_acknowledged(waited); };
     log_options.on_round_trip = [this](auto waited) { metrics_.log_round_trip(waited); };
     auto log = storage::KafkaLog::open(std::move(log_options));
@@ -229,11 +229,10 @@ class Service {
   Result<void> check_topics(const storage::KafkaSource& source) {
     const auto topics = storage::inspect_topics(source);
     if (!topics) return topics.error();
-    fmt::print(stderr, "veche: the log is {}; an answer survives {}\n", source.address.str(),
-               topics->survives);
+    log_line("veche: the log is {}; an answer survives {}", source.address.str(), topics->survives);
     if (topics->unsafe.empty()) return {};
     if (options_.allow_unsafe_topic) {
-      for (const auto& unsafe : topics->unsafe) fmt::print(stderr, "veche: UNSAFE: {}\n", unsafe);
+      for (const auto& unsafe : topics->unsafe) log_line("veche: UNSAFE: {}", unsafe);
       return {};
     }
     return Fault{
@@ -284,9 +283,9 @@ class Service {
     live_ = std::make_unique<api::Live>(*node_, metrics_, *parse_tick(options_.tick), boot);
     documents_ = std::make_unique<api::Documents>(
         [this](const auto& poll, auto done) { node_->collect(poll, std::move(done)); }, writers_);
-    app_ = std::make_unique<api::App>(
-        *node_, *live_, writers_, *documents_, std::move(*secret_),
-        std::make_shared<const auth::KeySet>(*std::move(keys)), metrics_);
+    app_ = std::make_unique<api::App>(*node_, *live_, writers_, *documents_, std::move(*secret_),
+                                      std::make_shared<const auth::KeySet>(*std::move(keys)),
+                                      metrics_);
     if (options_.test_data) app_->mark_test_data();
     if (!options_.access_log.empty() && !metrics_.log_requests_to(options_.access_log))
       return Fault(fmt::format("the access log {} cannot be opened", options_.access_log));
@@ -316,7 +315,7 @@ class Service {
     });
     if (!metrics_server) return metrics_server.error();
     metrics_server_ = *std::move(metrics_server);
-    fmt::print(stderr, "veche: metrics at {}/metrics\n", metrics_server_->url());
+    log_line("veche: metrics at {}/metrics", metrics_server_->url());
     return {};
   }
 
@@ -430,17 +429,17 @@ class Service {
 Result<Exit> serve(const Options& options) {
   const auto signals = block_signals();
   allow_many_files();
+  umask(S_IRWXG | S_IRWXO);  // whatever a server writes tells of ballots
   Service service(options, signals);
   if (auto started = service.start(); !started) return started.error();
-  fmt::print("{}\n", service.url());
-  std::fflush(stdout);
+  if (!model::write_line(model::Stream::out, service.url()))
+    log_line("veche: serves at {}, which could not be printed on stdout", service.url());
   for (int signal = 0; sigwait(&signals, &signal) == 0 && signal == SIGHUP;) service.reload_keys();
   if (options.drain_delay_seconds > 0) {
-    fmt::print(stderr, "veche: /readyz says draining; the drain begins in {} s\n",
-               options.drain_delay_seconds);
+    log_line("veche: /readyz says draining; the drain begins in {} s", options.drain_delay_seconds);
     service.announce_end();
   }
-  fmt::print(stderr, "veche: draining\n");
+  log_line("veche: draining");
   service.stop();
   return Exit::ok;
 }

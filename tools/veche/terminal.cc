@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "tools/veche/output.h"
+
 namespace veche::tools {
 namespace {
 
@@ -21,10 +23,13 @@ std::size_t width_of(std::string_view text) {
 
 }  // namespace
 
-bool is_terminal(std::FILE* stream) { return isatty(fileno(stream)) == 1; }
+bool is_terminal(std::FILE* stream) {
+  const auto* kind = std::getenv("TERM");
+  return isatty(fileno(stream)) == 1 && !(kind && std::string_view(kind) == "dumb");
+}
 
 Progress::~Progress() {
-  if (last_ != Clock::time_point{}) fmt::print(stderr, "\r\x1b[K");
+  if (last_ != Clock::time_point{}) tell("\r\x1b[K");
 }
 
 bool Progress::is_due() const { return is_seen_ && Clock::now() - last_ >= kRedraw; }
@@ -32,7 +37,7 @@ bool Progress::is_due() const { return is_seen_ && Clock::now() - last_ >= kRedr
 void Progress::show(std::string_view line) {
   if (!is_due()) return;
   last_ = Clock::now();
-  fmt::print(stderr, "\r{}\x1b[K", line);
+  tell("\r{}\x1b[K", line);
 }
 
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
@@ -93,8 +98,8 @@ void Picture::draw(const std::vector<std::string>& lines) {
   for (const auto& line : lines) picture += "\r" + line + "\x1b[K\n";
   picture += "\x1b[J";
   drawn_ = lines.size();
-  fmt::print(out_, "{}", picture);
-  std::fflush(out_);
+  write_text(out_, picture);
+  flush_output();
 }
 
 std::string_view cut_utf8(std::string_view text, std::size_t bytes) {

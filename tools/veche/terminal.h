@@ -9,6 +9,7 @@
 
 namespace veche::tools {
 
+// Whether it moves a cursor: a terminal that TERM does not call dumb.
 bool is_terminal(std::FILE* stream);
 
 // One line on stderr that is written over and over, a few times a second, and gone at the end.

@@ -8,6 +8,7 @@
 #include "ingest/auth/digest.h"
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/output.h"
 
 namespace veche::tools {
 namespace {
@@ -68,7 +69,7 @@ Result<Exit> mint_vote(const VoteOptions& options) {
   if (addresses->size() > claims.addrs.capacity())
     return Fault{fmt::format("a token holds at most {} addresses", claims.addrs.capacity())};
   claims.addrs.assign(addresses->begin(), addresses->end());
-  fmt::print("{}\n", issuer->mint_vote(claims, now_seconds(), 1s * options.lifetime_seconds));
+  print("{}\n", issuer->mint_vote(claims, now_seconds(), 1s * options.lifetime_seconds));
   return Exit::ok;
 }
 
@@ -85,8 +86,8 @@ Result<Exit> mint_batch(const BatchOptions& options) {
   if (!issuer) return issuer.error();
   const auto body = read_input(options.body);
   if (!body) return body.error();
-  fmt::print("{}\n", issuer->mint_batch(auth::sha256(*body), count_lines(*body), now_seconds(),
-                                        1s * options.lifetime_seconds));
+  print("{}\n", issuer->mint_batch(auth::sha256(*body), count_lines(*body), now_seconds(),
+                                   1s * options.lifetime_seconds));
   return Exit::ok;
 }
 
@@ -116,7 +117,7 @@ Result<Exit> mint_staff(const StaffOptions& options) {
     claims.territories = auth::Limit<model::TerritoryCode>::to(*std::move(territories));
   const auto token = issuer->mint_staff(claims, now_seconds(), 1s * options.lifetime_seconds);
   if (!token) return token.error();
-  fmt::print("{}\n", *token);
+  print("{}\n", *token);
   return Exit::ok;
 }
 

@@ -9,6 +9,7 @@
 #include "storage/kafka/topics.h"
 #include "tools/veche/command.h"
 #include "tools/veche/options.h"
+#include "tools/veche/output.h"
 
 namespace veche::tools {
 namespace {
@@ -32,14 +33,14 @@ Result<storage::KafkaSource> source_of(const Options& options) {
 
 void print_json(const storage::KafkaSource& source, const storage::Genesis& genesis,
                 const storage::TopicsReport& report) {
-  fmt::print("{}\n", json::serialize(json::object{
-                         {"log", source.address.str()},
-                         {"log_id", fmt::format("{:02x}", fmt::join(genesis.log_id.bytes, ""))},
-                         {"partitions", genesis.partitions},
-                         {"replicas", report.replicas},
-                         {"survives", report.survives},
-                         {"safe", report.unsafe.empty()},
-                         {"unsafe", json::array(report.unsafe.begin(), report.unsafe.end())}}));
+  print("{}\n", json::serialize(json::object{
+                    {"log", source.address.str()},
+                    {"log_id", fmt::format("{:02x}", fmt::join(genesis.log_id.bytes, ""))},
+                    {"partitions", genesis.partitions},
+                    {"replicas", report.replicas},
+                    {"survives", report.survives},
+                    {"safe", report.unsafe.empty()},
+                    {"unsafe", json::array(report.unsafe.begin(), report.unsafe.end())}}));
 }
 
 // What is there now, read back from the brokers.
@@ -50,9 +51,9 @@ Result<Exit> show(const Options& options, const storage::KafkaSource& source,
   if (options.json) {
     print_json(source, genesis, *report);
   } else {
-    fmt::print("{}\n{} partitions of ballots, replicas: {}\nan answer survives {}\n",
-               source.address.str(), genesis.partitions, report->replicas, report->survives);
-    for (const auto& unsafe : report->unsafe) fmt::print("UNSAFE  {}\n", unsafe);
+    print("{}\n{} partitions of ballots, replicas: {}\nan answer survives {}\n",
+          source.address.str(), genesis.partitions, report->replicas, report->survives);
+    for (const auto& unsafe : report->unsafe) print("UNSAFE  {}\n", unsafe);
   }
   return report->unsafe.empty() ? Exit::ok : Exit::failed;
 }

@@ -14,6 +14,7 @@
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
 #include "tools/veche/interrupt.h"
+#include "tools/veche/output.h"
 #include "tools/veche/terminal.h"
 #include "tools/veche/watch_screen.h"
 
@@ -59,14 +60,17 @@ class Watch {
   }
 
  private:
-  bool is_over() const { return interrupted() || is_done_; }
+  bool is_over() const {
+    look_for_reader();
+    return interrupted() || is_done_;
+  }
 
   // One connection; afterwards how long to wait for the next. What the first one meets is told;
   // later ones meet a server that is started again, and its proxy.
   Result<milliseconds> follow() {
     http::Call call{.target = fmt::format("/v1/polls/{}/stream", options_.poll)};
-    if (!options_.server.token.empty())
-      call.headers.emplace_back("Authorization", "Bearer " + options_.server.token);
+    if (!client_.token().empty())
+      call.headers.emplace_back("Authorization", "Bearer " + client_.token());
     const auto followed = http::follow_events(
         options_.server.url, call, kSilence, [this](const auto& event) { on_event(event); },
         [this] {
@@ -90,7 +94,7 @@ class Watch {
     const bool is_shown = take_event(event.name, data, state_);
     if (is_shown) told_at_ = Clock::now();
     if (!picture_.is_live())
-      print(event, data);
+      print_event(event, data);
     else if (is_shown)
       redraw();
     if (is_shown && !is_done_) is_done_ = options_.once || is_last();
@@ -111,17 +115,17 @@ class Watch {
                         [](const auto& row) { return row.at("event") == "opened"; });
   }
 
-  static void print(const http::ServerEvent& event, const json::value& data) {
+  static void print_event(const http::ServerEvent& event, const json::value& data) {
     const json::object line{{"event", event.name}, {"id", event.id}, {"data", data}};
-    fmt::print("{}\n", json::serialize(line));
-    std::fflush(stdout);
+    print("{}\n", json::serialize(line));
+    flush_output();
   }
 
   void lose_connection() {
     if (is_over()) return;
     if (std::exchange(state_.is_connected, false)) {
       told_at_ = Clock::now();
-      if (!picture_.is_live()) fmt::print(stderr, "veche watch: lost the stream; trying again\n");
+      if (!picture_.is_live()) tell("veche watch: lost the stream; trying again\n");
     }
     redraw();
   }
@@ -172,10 +176,8 @@ void add_watch(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   command.add_option("POLL", options->poll, "Poll id")->required();
   add_server_option(command, options->server);
-  command
-      .add_option("--token", options->server.token,
-                  "A vote token, for a poll that shows its counts to those who vote")
-      ->type_name("TOKEN");
+  add_token_option(command, options->server,
+                   "A vote token, for a poll that shows its counts to those who vote");
   command.add_option("--lang", options->language, "Of titles and words on the screen")
       ->check(CLI::IsMember({"ru", "en"}))
       ->capture_default_str();
