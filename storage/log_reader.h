@@ -21,8 +21,10 @@ class LogReader {
   // Of ballots; there is one of control besides.
   virtual std::uint16_t partitions() const = 0;
 
-  // The offset behind the last record. A fault: the partition cannot be read.
-  virtual Result<model::Offset> end(model::PartitionId partition) const = 0;
+  // The offset behind the last record. A fault: the partition cannot be read. An end before `held`,
+  // up to which somebody had read it, is asked for again before it is told.
+  virtual Result<model::Offset> end(model::PartitionId partition,
+                                    model::Offset held = {}) const = 0;
 
   // Calls `take` for the records from `from` up to `to`, in order, and stops at its first fault,
   // which is then the answer. Other faults: a hole, broken bytes, or an end before `to`.

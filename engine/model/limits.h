@@ -72,7 +72,11 @@ inline constexpr auto kKafkaProbeInterval = 1s;        // how often the ends are
 inline constexpr auto kKafkaProbeDeadline = 2s;        // of one such question
 inline constexpr auto kKafkaUnreachable = 5s;          // then appends are refused: not ready
 inline constexpr auto kKafkaCloseDeadline = 5s;        // for what is on its way at the end
-inline constexpr int kKafkaShortProbes = 5;            // ends below ours, one after the other: cut
+// A broker that hangs or starts on busy cores may tell for some seconds what is no longer so.
+inline constexpr auto kKafkaDoubt = 10s;         // how long a loss is told before it is believed,
+inline constexpr int kKafkaDoubtAnswers = 5;     // and how often
+inline constexpr auto kKafkaLookAgain = 1s;      // then it is read again
+inline constexpr auto kKafkaTopicAppears = 3s;   // how long a topic may be missing
 
 // --- Shards ------------------------------------------------------------------------------------
 inline constexpr std::size_t kBallotsInFlight = 65'536;  // asked and not yet answered, per node

@@ -28,7 +28,7 @@ class LogSink {
 enum class AppendStatus : std::uint8_t {
   queued,       // it will be delivered, or the process or the log's connection fails: then unknown
   full,         // nothing was taken: too much is queued, or the disk is nearly full
-  unavailable,  // nothing was taken: the log cannot be written now; trouble() tells why
+  unavailable,  // nothing was taken: the partition cannot be written now; trouble() tells why
   closed,       // nothing was taken: the log is closing
 };
 
@@ -60,8 +60,15 @@ class Log {
   // The end as it was seen last.
   virtual LogEnd end(PartitionId partition) const = 0;
 
-  // Why appends are refused now, for the person who has to mend it; empty: they are not.
-  virtual std::string trouble() const = 0;
+  // Whether the log certainly holds fewer records than `offset`. A log that must believe others
+  // says false, and fails by itself if what it was asked to consume stays missing.
+  virtual bool lacks(PartitionId partition, Offset offset) const {
+    return end(partition).offset < offset;
+  }
+
+  // Why appends to a partition are refused now, for the person who has to mend it; empty: they are
+  // not. The other partitions may take them.
+  virtual std::string trouble(PartitionId partition) const = 0;
 
   // Nothing more is delivered to consumers that are still catching up: for a start that is broken
   // off. close() does not wait for them then.

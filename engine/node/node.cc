@@ -88,12 +88,12 @@ Node::~Node() { VECHE_ASSERT(!steward_thread_.joinable(), "a node is drained bef
 Result<void> Node::start() {
   for (const auto& shard : shards_)
     for (const auto& [id, position] : shard->shard.positions())
-      if (const auto end = log_.end(id).offset; position.next > end)
+      if (log_.lacks(id, position.next))
         return Fault{fmt::format(
             "partition {}: the index has applied {} records, but the log holds only {}: the log "
             "was cut, or belongs to another index. Restore the log; if its loss is accepted, "
             "delete the index folder, and it is rebuilt from what the log still holds",
-            id.value, position.next.value, end.value)};
+            id.value, position.next.value, log_.end(id).offset.value)};
   steward_thread_ = std::thread([this] { run_steward(); });
   log_.consume(model::kControl, {0}, *steward_sink_);
   steward_mail_.push([this] { steward_.say_hello(wall_clock()); });
@@ -290,7 +290,25 @@ std::string Node::why_not_ready() const {
   if (clock_is_off_)
     return fmt::format("Its clock is more than {} s from those of the other nodes: set it right.",
                        limits::kClockSkew.count());
-  return log_.trouble();
+  // Where some partitions do not go, this node is as good as another: their voters are refused at
+  // once, and everybody else is served.
+  const auto [stuck, why] = trouble();
+  const bool takes_any = std::count(stuck.begin(), stuck.end(), model::kControl) + partitions() >
+                         static_cast<std::ptrdiff_t>(stuck.size());
+  return takes_any ? std::string() : why;
+}
+
+LogTrouble Node::trouble() const {
+  LogTrouble trouble;
+  const auto look = [&](model::PartitionId partition) {
+    auto why = log_.trouble(partition);
+    if (why.empty()) return;
+    trouble.partitions.push_back(partition);
+    if (trouble.why.empty()) trouble.why = std::move(why);
+  };
+  for (std::uint16_t p = 0; p < partitions(); ++p) look({p});
+  look(model::kControl);
+  return trouble;
 }
 
 NodeStatus Node::status() {

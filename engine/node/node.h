@@ -33,6 +33,12 @@ struct NodeStatus {
   std::uint64_t duplicates = 0;
 };
 
+// Partitions that the log does not take records of now; the last may be control.
+struct LogTrouble {
+  std::vector<model::PartitionId> partitions;
+  std::string why;  // of the first
+};
+
 struct NodeOptions {
   model::BootId boot;     // fresh for each process
   model::BootId node_id;  // of this installation
@@ -59,6 +65,8 @@ class Node final : private ShardEvents, private StewardEvents {
   bool serves() const { return serves_.load(std::memory_order_acquire); }
   // Why requests should rather go to another node; empty: they need not.
   std::string why_not_ready() const;
+  // Whose ballots are refused at once while the others are taken.
+  LogTrouble trouble() const;
   NodeStatus status();
 
   // Room for `ballots` more requests in flight; each submitted request gives its place back when

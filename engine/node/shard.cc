@@ -417,7 +417,10 @@ void Shard::on_refused_append(Owned& owned, Outcome outcome) {
   }
   owned.on_its_way.clear();
   owned.tail_counter.reset();
+  // With the next tick again: so a log that takes records again learns it from us, and not from a
+  // voter.
   owned.hello_at = {};
+  owned.last_tail = {};
 }
 
 // --- Reading and checkpoints -------------------------------------------------------------------

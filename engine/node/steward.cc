@@ -507,6 +507,7 @@ void Steward::flush() {
   on_its_way_.clear();
   for (auto& [poll, publishing] : publishing_) publishing.counter.reset();
   hello_at_ = {};
+  last_tail_ = {};
   barrier_counter_.reset();
   for (const auto counter : std::exchange(outgoing_counters_, {}))
     if (auto change = changes_.extract(counter))

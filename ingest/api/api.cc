@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <strings.h>
 
+#include <boost/json.hpp>
+
 #include "engine/model/limits.h"
+#include "engine/node/stop_reason.h"
 #include "ingest/http/problem.h"
 #include "ingest/web/load_page.h"
 #include "ingest/wire/content_coding.h"
@@ -61,6 +64,18 @@ bool is_browser(const http::RequestHead& head) {
 bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
 
 http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
+
+// A node is ready although some partitions take no ballots now: it says which.
+std::string readiness(const node::LogTrouble& trouble) {
+  namespace json = boost::json;
+  json::object ready{{"status", "ready"}};
+  if (!trouble.partitions.empty()) {
+    auto& stuck = ready["stuck"].emplace_array();
+    for (const auto partition : trouble.partitions) stuck.emplace_back(node::name_of(partition));
+    ready["detail"] = trouble.why;
+  }
+  return json::serialize(ready);
+}
 
 }  // namespace
 
@@ -196,7 +211,7 @@ void Api::handle(const http::Request& request, http::Responder responder) {
         return responder.send(refusal(Outcome::starting, wire::Language::en));
       if (const auto why = local_.app.node.why_not_ready(); !why.empty())
         return responder.send(http::unavailable("not-ready", why));
-      return responder.send(json_response(200, R"({"status":"ready"})"));
+      return responder.send(json_response(200, readiness(local_.app.node.trouble())));
     case RouteId::version:
       return responder.send(
           json_response(200, fmt::format(R"({{"name":"veche","version":"{}"}})", VECHE_VERSION)));

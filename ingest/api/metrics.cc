@@ -75,6 +75,7 @@ struct KafkaLogFamilies {
   prometheus::Gauge& produce_errors;
   prometheus::Gauge& consume_errors;
   prometheus::Gauge& in_flight;
+  prometheus::Family<prometheus::Gauge>& stuck;
   prometheus::Histogram& acknowledge_seconds;
   prometheus::Histogram& round_trip_seconds;
 
@@ -91,6 +92,11 @@ struct KafkaLogFamilies {
                                  "Errors that reading met, passing ones too")),
         in_flight(add_gauge(registry, "veche_kafka_in_flight_records",
                             "Records produced and not acknowledged yet")),
+        stuck(prometheus::BuildGauge()
+                  .Name("veche_kafka_partition_stuck")
+                  .Help("1 while records of the partition are refused: its leader is silent, or "
+                        "takes or gives none")
+                  .Register(registry)),
         acknowledge_seconds(add_seconds(registry, "veche_kafka_acknowledge_seconds",
                                         "From produce to acknowledgement, of the newest record of "
                                         "each group")),
@@ -106,6 +112,8 @@ struct KafkaLogFamilies {
     produce_errors.Set(facts.produce_errors);
     consume_errors.Set(facts.consume_errors);
     in_flight.Set(facts.in_flight);
+    for (const auto& [partition, is_stuck] : facts.stuck)
+      stuck.Add({{"partition", partition}}).Set(is_stuck ? 1 : 0);
   }
 };
 

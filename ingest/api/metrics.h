@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/model/outcome.h"
@@ -36,6 +37,7 @@ struct KafkaLogFacts {
   double produce_errors = 0;
   double consume_errors = 0;
   double in_flight = 0;
+  std::vector<std::pair<std::string, bool>> stuck;  // whether a partition takes no records now
 };
 struct EngineFacts {
   bool ready = false;

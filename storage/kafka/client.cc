@@ -56,10 +56,9 @@ TopicHandle Client::topic(const std::string& name) const {
   return topic;
 }
 
-void Client::look_up(const TopicHandle& topic) const {
+void Client::look_up_topics(std::chrono::milliseconds at_most) const {
   const rd_kafka_metadata_t* metadata = nullptr;
-  if (rd_kafka_metadata(get(), 0, topic.get(), &metadata, to_ms(limits::kKafkaStartDeadline)) ==
-      RD_KAFKA_RESP_ERR_NO_ERROR)
+  if (rd_kafka_metadata(get(), 0, nullptr, &metadata, to_ms(at_most)) == RD_KAFKA_RESP_ERR_NO_ERROR)
     rd_kafka_metadata_destroy(metadata);
 }
 

@@ -44,8 +44,9 @@ class Client {
   rd_kafka_t* get() const { return handle_.get(); }
   // A topic's name on this connection. Outlived by the client.
   TopicHandle topic(const std::string& name) const;
-  // Learns its leaders, if a broker answers: librdkafka itself would look once a second.
-  void look_up(const TopicHandle& topic) const;
+  // Learns who leads the topics in use here, if a broker answers in time: librdkafka itself would
+  // look once a second, or less.
+  void look_up_topics(std::chrono::milliseconds at_most) const;
   // What librdkafka complained of last; empty: nothing.
   std::string complaint() const;
 

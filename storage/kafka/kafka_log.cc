@@ -13,7 +13,10 @@
 #include "engine/model/thread_name.h"
 #include "storage/clock.h"
 #include "storage/kafka/client.h"
+#include "storage/kafka/doubt.h"
+#include "storage/kafka/end_prober.h"
 #include "storage/kafka/proof.h"
+#include "storage/kafka/standing.h"
 #include "storage/kafka/topic_reader.h"
 #include "storage/kafka/topics.h"
 
@@ -44,20 +47,27 @@ Client::Settings producer_settings() {
 }
 
 // What produce is told when the same bytes could never be taken.
-bool is_hopeless(int error) {
-  constexpr std::array<int, 12> kHopeless{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-                                          RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-                                          RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-                                          RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-                                          RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-                                          RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
-                                          RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS,
-                                          RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
-                                          RD_KAFKA_RESP_ERR_INVALID_RECORD,
-                                          RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
-                                          RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT,
-                                          RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION};
-  return std::find(kHopeless.begin(), kHopeless.end(), error) != kHopeless.end();
+enum class Hopeless { no, partition, topic };  // for whom
+
+Hopeless hopeless(int error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return Hopeless::partition;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+      return Hopeless::topic;
+    default:
+      return Hopeless::no;
+  }
 }
 
 const char* text_of(int error) { return rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)); }
@@ -66,17 +76,39 @@ const char* text_of(int error) { return rd_kafka_err2str(static_cast<rd_kafka_re
 
 struct KafkaLog::Stream {
   Stream(PartitionId partition, TopicHandle produce, TopicHandle consume, std::int32_t kafkas)
-      : id(partition), to(std::move(produce)), from(std::move(consume)), number(kafkas) {}
+      : id(partition),
+        to(std::move(produce)),
+        from(std::move(consume)),
+        number(kafkas),
+        standing(Clock::now()) {}
 
   std::string name() const {
     return fmt::format("partition {} of the topic {}", number, rd_kafka_topic_name(to.get()));
   }
+  bool is_beside(const Stream& other) const {  // in the same topic
+    return (id == model::kControl) == (other.id == model::kControl);
+  }
+  // The log was seen to hold what was read from it.
+  void confirm() {
+    confirmed.fetch_add(1, std::memory_order_relaxed);
+    if (is_out_of_range) is_out_of_range = false;
+  }
 
   const PartitionId id;
   const TopicHandle to, from;
-  const std::int32_t number;                // within the topic
-  std::atomic<std::uint64_t> read_next{0};  // for the probe thread
-  std::atomic<bool> is_read{false};         // that, too
+  const std::int32_t number;  // within the topic
+
+  // Between the threads.
+  std::atomic<std::uint64_t> in_flight{0};   // records produced and not acknowledged
+  std::atomic<std::uint64_t> read_next{0};   // everything before it was delivered
+  std::atomic<std::uint64_t> confirmed{0};   // times that the log was seen to hold what was read
+  std::atomic<bool> is_read{false};
+  std::atomic<bool> is_refused{false};       // standing says that appends are
+  std::atomic<bool> is_out_of_range{false};  // a broker said so of the next record
+  std::atomic<bool> must_look_again{false};  // at the last record that was read
+
+  // Guarded by mutex_.
+  Standing standing;
 
   // Of the event thread.
   model::LogSink* sink = nullptr;  // from when on it is read
@@ -84,17 +116,24 @@ struct KafkaLog::Stream {
   RecordBatch arriving;  // read, to be delivered
   Offset told_durable;
   bool had_unread = false;
+  bool took = false, gave = false;  // since standing was told
+  Doubt broken;  // that the next record can ever be read
+  Clock::time_point looked_again_at;
+
+  // Of the probe thread.
+  Doubt lost;  // that the log still holds what was read
+  std::uint64_t confirmed_before = 0;
 };
 
 struct KafkaLog::Kafka {
   Client producer;
   Client consumer;
-  Client prober;  // of its own: a question does not wait behind a long fetch
+  EndProber prober;
   QueueHandle reports;
   QueueHandle records;
   int wake = -1;
 
-  Kafka(Client produce, Client consume, Client probe)
+  Kafka(Client produce, Client consume, EndProber probe)
       : producer(std::move(produce)),
         consumer(std::move(consume)),
         prober(std::move(probe)),
@@ -129,7 +168,7 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(KafkaLogOptions options) {
 }
 
 KafkaLog::KafkaLog(KafkaLogOptions options, Genesis genesis)
-    : options_(std::move(options)), genesis_(genesis), last_contact_(Clock::now()) {}
+    : options_(std::move(options)), genesis_(genesis) {}
 
 Result<void> KafkaLog::connect() {
   const auto& source = options_.source;
@@ -138,28 +177,26 @@ Result<void> KafkaLog::connect() {
   if (!producer) return producer.error();
   auto consumer = Client::make(RD_KAFKA_CONSUMER, source, consumer_settings());
   if (!consumer) return consumer.error();
-  auto prober = make_admin_client(source);
+  std::vector<PartitionId> ids;
+  for (std::uint16_t p = 0; p < genesis_.partitions; ++p) ids.push_back({p});
+  ids.push_back(model::kControl);
+  auto prober = EndProber::make(source, ids);
   if (!prober) return prober.error();
   kafka_ = std::make_unique<Kafka>(*std::move(producer), *std::move(consumer), *std::move(prober));
-  for (std::uint32_t s = 0; s <= genesis_.partitions; ++s) {
-    const auto id =
-        s == genesis_.partitions ? model::kControl : PartitionId{static_cast<std::uint16_t>(s)};
+  for (const auto id : ids) {
     const auto [topic, number] = place_of(source.address, id);
     streams_.push_back(std::make_unique<Stream>(id, kafka_->producer.topic(topic),
                                                 kafka_->consumer.topic(topic), number));
   }
   ends_.resize(streams_.size());
-  for (const auto* stream : {streams_.front().get(), streams_.back().get()}) {
-    kafka_->producer.look_up(stream->to);
-    kafka_->consumer.look_up(stream->from);
-  }
+  kafka_->producer.look_up_topics(limits::kKafkaStartDeadline);
+  kafka_->consumer.look_up_topics(limits::kKafkaStartDeadline);
   const auto deadline = Clock::now() + limits::kKafkaStartDeadline;
-  while (!ask_ends())
+  for (auto unanswered = look_at_ends(); !unanswered.empty(); unanswered = look_at_ends())
     if (Clock::now() > deadline)
-      return Fault{fmt::format("the brokers at {} do not tell where {} ends: {}",
-                               source.address.brokers, source.address.str(),
+      return Fault{fmt::format("the brokers at {} do not tell where {} ends: {}. {}",
+                               source.address.brokers, source.address.str(), unanswered,
                                kafka_->prober.complaint())};
-  note_contact(true);
   return {};
 }
 
@@ -176,12 +213,14 @@ KafkaLog::Stream& KafkaLog::stream(PartitionId partition) const {
 
 AppendStatus KafkaLog::append(PartitionId partition, RecordBatch records) {
   if (closing_) return AppendStatus::closed;
-  if (troubled_.load(std::memory_order_relaxed)) return AppendStatus::unavailable;
+  auto& to = stream(partition);
+  if (to.is_refused.load(std::memory_order_relaxed) && !may_try(to))
+    return AppendStatus::unavailable;
   if (in_flight_records_ + records.count() > limits::kAppendQueueRecords ||
       in_flight_bytes_ + records.bytes().size() > limits::kAppendQueueBytes)
     return AppendStatus::full;
   in_flight_records_ += records.count();
-  auto& to = stream(partition);
+  to.in_flight += records.count();
   const auto hour = hour_now_ms();
   for (const auto record : records) {
     in_flight_bytes_ += record.size();
@@ -198,8 +237,9 @@ AppendStatus KafkaLog::append(PartitionId partition, RecordBatch records) {
     // Some of the group may be taken, so it counts as queued: its outcome is unknown.
     in_flight_bytes_ -= record.size();
     --in_flight_records_;
+    --to.in_flight;
     ++produce_errors_;
-    on_produce_error(error);
+    on_produce_error(to, error);
   }
   return AppendStatus::queued;
 }
@@ -216,6 +256,7 @@ void KafkaLog::run() {
     // Events are told of when a queue was empty before, so both are emptied.
     for (bool more = true; more && !stopping_;) {
       begin_to_read();
+      look_again();
       more = take_acknowledgements();
       more = take_records() || more;
       hand_over();
@@ -245,14 +286,16 @@ bool KafkaLog::take_acknowledgements() {
 
 void KafkaLog::on_report(const void* report) {
   const auto& message = *static_cast<const rd_kafka_message_t*>(report);
-  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    ++produce_errors_;
-    return on_produce_error(message.err);
-  }
-  ++acknowledged_;
   const bool is_control = message.rkt == streams_.back()->to.get();
   auto& to =
       is_control ? *streams_.back() : stream({static_cast<std::uint16_t>(message.partition)});
+  --to.in_flight;
+  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    ++produce_errors_;
+    return on_produce_error(to, message.err);
+  }
+  ++acknowledged_;
+  to.took = true;
   if (!to.sink || message.offset < 0) return;
   const Proof::Acknowledged acknowledged{
       {static_cast<std::uint64_t>(message.offset)},
@@ -265,12 +308,21 @@ void KafkaLog::on_report(const void* report) {
 }
 
 // librdkafka has tried again and again until here. Nobody was told anything about these records.
-void KafkaLog::on_produce_error(int error) {
-  if (!is_hopeless(error)) return;
+void KafkaLog::on_produce_error(Stream& to, int error) {
+  const auto whose = hopeless(error);
+  if (whose == Hopeless::no) return;
   const std::lock_guard lock(mutex_);
-  refusal_ = fmt::format("Kafka refuses what this node writes: {}", text_of(error));
-  refused_at_ = Clock::now();
-  troubled_ = true;
+  for (const auto& each : streams_)
+    if (each.get() == &to || (whose == Hopeless::topic && to.is_beside(*each))) {
+      each->standing.refused_to_take(text_of(error), Clock::now());
+      each->is_refused = true;
+    }
+}
+
+// A partition that is refused takes one group now and then, to see whether it goes again.
+bool KafkaLog::may_try(Stream& to) {
+  const std::lock_guard lock(mutex_);
+  return to.in_flight == 0 && to.standing.may_try(Clock::now());
 }
 
 // --- Records -----------------------------------------------------------------------------------
@@ -296,11 +348,31 @@ void KafkaLog::begin_to_read() {
     reading.read_next = first.value;
     reading.sink = sink;
     reading.is_read = true;
-    if (rd_kafka_consume_start_queue(reading.from.get(), reading.number,
-                                     static_cast<std::int64_t>(first.value),
-                                     kafka_->records.get()) != 0)
-      fail(KafkaFailure::unreadable,
-           fmt::format("{} cannot be read: {}", reading.name(), text_of(rd_kafka_last_error())));
+    read_from(reading, first);
+  }
+}
+
+void KafkaLog::read_from(Stream& from, Offset first) {
+  if (rd_kafka_consume_start_queue(from.from.get(), from.number,
+                                   static_cast<std::int64_t>(first.value),
+                                   kafka_->records.get()) != 0)
+    fail(KafkaFailure::unreadable,
+         fmt::format("{} cannot be read: {}", from.name(), text_of(rd_kafka_last_error())));
+}
+
+// Reading stops where an answer does not fit, which may be the fault of one broker. So it begins
+// again, with the last record that was read: if that comes, and is the same, it just goes on.
+void KafkaLog::look_again() {
+  const auto now = Clock::now();
+  for (const auto& each : streams_) {
+    auto& from = *each;
+    if (!from.must_look_again || !from.sink || abandoned_ || failed_ ||
+        now - from.looked_again_at < limits::kKafkaLookAgain)
+      continue;
+    from.looked_again_at = now;
+    from.must_look_again = false;
+    rd_kafka_consume_stop(from.from.get(), from.number);  // forgets what was fetched, too
+    read_from(from, from.proof.last());
   }
 }
 
@@ -320,55 +392,82 @@ bool KafkaLog::take_records() {
 void KafkaLog::on_message(const void* read) {
   const auto& message = *static_cast<const rd_kafka_message_t*>(read);
   const bool is_control = message.rkt == streams_.back()->from.get();
+  auto* named = !message.rkt || message.partition < 0 ? nullptr
+                : is_control                          ? streams_.back().get()
+                             : &stream({static_cast<std::uint16_t>(message.partition)});
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return on_read_error(message.err,
-                         !message.rkt || message.partition < 0 ? nullptr
-                         : is_control                          ? streams_.back().get()
-                                      : &stream({static_cast<std::uint16_t>(message.partition)}));
-  auto& from =
-      is_control ? *streams_.back() : stream({static_cast<std::uint16_t>(message.partition)});
+    return on_read_error(message.err, rd_kafka_message_errstr(&message), named);
+  auto& from = *named;
   const Offset offset{static_cast<std::uint64_t>(message.offset)};
-  if (offset < from.proof.next()) return;
-  if (offset > from.proof.next())
-    return fail(KafkaFailure::unreadable,
-                fmt::format("{}: offset {} came where {} was expected. Records were removed, or "
-                            "somebody else writes to the topic with transactions: Veche must be "
-                            "the only writer. Restore the topic from a copy",
-                            from.name(), offset.value, from.proof.next().value));
   const std::string_view record(static_cast<const char*>(message.payload), message.len);
-  if (!from.proof.read(model::fingerprint(record)))
+  const auto fingerprint = model::fingerprint(record);
+  if (offset < from.proof.next()) return on_old_message(from, offset, fingerprint);
+  if (offset > from.proof.next())
+    return doubt(from, fmt::format("offset {} came where {} was expected. Records were removed, or "
+                                   "somebody else writes to the topic with transactions: Veche "
+                                   "must be the only writer. Restore the topic from a copy",
+                                   offset.value, from.proof.next().value));
+  if (!from.proof.read(fingerprint))
     return fail(
         KafkaFailure::log_changed,
         fmt::format("{}: the record at offset {} is not the one that was acknowledged there",
                     from.name(), offset.value));
+  from.confirm();
+  from.broken.settle();
+  from.gave = true;
   from.arriving.push(record);
 }
 
-void KafkaLog::on_read_error(int error, const Stream* from) {
-  ++consume_errors_;
-  if (error == RD_KAFKA_RESP_ERR__BAD_MSG)  // it goes on behind the damaged records
-    return fail(KafkaFailure::unreadable,
-                fmt::format("{}: records at offset {} came damaged. Start again; if they come so "
-                            "again, the broker's disk has lost them: restore the topic from a copy",
-                            from ? from->name() : "a topic", from ? from->proof.next().value : 0));
-  if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-      error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+void KafkaLog::on_old_message(Stream& from, Offset offset, std::uint64_t fingerprint) {
+  if (!from.proof.holds(offset, fingerprint))
     return fail(KafkaFailure::log_changed,
-                fmt::format("{} has no record at offset {} any more: the topic was cut, or made "
-                            "anew, or its retention has deleted records",
-                            from ? from->name() : "a topic", from ? from->proof.next().value : 0));
-  if (!is_hopeless(error)) return;
+                fmt::format("{}: another record is at offset {} than the one that this node has "
+                            "read there: the topic was cut, or made anew, and grew again",
+                            from.name(), offset.value));
+  if (offset == from.proof.last()) from.confirm();
+}
+
+void KafkaLog::on_read_error(int error, const std::string& text, Stream* from) {
+  ++consume_errors_;
+  if (!from) return;  // of a broker: the probes see what it means
+  if (error == RD_KAFKA_RESP_ERR__BAD_MSG)  // librdkafka would go on behind the damaged records
+    return doubt(*from, fmt::format("records at offset {} come damaged: the broker's disk has lost "
+                                    "them. Restore the topic from a copy",
+                                    from->proof.next().value));
+  if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+      error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    from->is_out_of_range = true;  // whether that is so, the ends tell
+    from->must_look_again = true;
+  }
+  const auto whose = hopeless(error);
   const std::lock_guard lock(mutex_);
-  refusal_ = fmt::format("Kafka does not let this node read {}: {}",
-                         from ? from->name() : options_.source.address.str(), text_of(error));
-  refused_at_ = Clock::now();
-  troubled_ = true;
+  from->standing.failed_to_give(text);
+  if (whose == Hopeless::no) return;
+  for (const auto& each : streams_)
+    if (each.get() == from || (whose == Hopeless::topic && from->is_beside(*each))) {
+      each->standing.refused_to_give(text, Clock::now());
+      each->is_refused = true;
+    }
+}
+
+// The next record cannot be read, says one answer of one broker. What else was fetched with it is
+// passed over, until the record itself comes.
+void KafkaLog::doubt(Stream& from, const std::string& what) {
+  if (from.must_look_again) return;
+  const auto now = Clock::now();
+  from.must_look_again = true;
+  from.broken.raise(now);
+  if (from.broken.holds(now))
+    fail(KafkaFailure::unreadable,
+         fmt::format("{}: again and again for {} s, {}", from.name(), limits::kKafkaDoubt.count(),
+                     what));
 }
 
 // What was read, and how far it is proven by now.
 void KafkaLog::hand_over() {
   for (const auto& each : streams_) {
     auto& from = *each;
+    note_movement(from);
     if (const bool unread = from.proof.has_unread(); unread != from.had_unread) {
       from.had_unread = unread;
       unread ? ++unread_ : --unread_;
@@ -382,11 +481,23 @@ void KafkaLog::hand_over() {
     from.read_next = from.proof.next().value;
     auto records = std::exchange(from.arriving, {});
     const Offset first{from.proof.next().value - records.count()};
+    delivering_ = true;
     from.sink->deliver(from.id, first, std::move(records), durable);
+    delivering_ = false;
   }
   // Last, so that nothing is ever neither in flight nor unread before it was delivered.
   in_flight_records_ -= std::exchange(reported_records_, 0);
   in_flight_bytes_ -= std::exchange(reported_bytes_, 0);
+}
+
+void KafkaLog::note_movement(Stream& moved) {
+  const bool took = std::exchange(moved.took, false), gave = std::exchange(moved.gave, false);
+  if (!took && !gave) return;
+  const auto now = Clock::now();
+  const std::lock_guard lock(mutex_);
+  if (took) moved.standing.took(now);
+  if (gave) moved.standing.gave(now);
+  moved.is_refused = moved.standing.is_stuck();
 }
 
 void KafkaLog::fail(KafkaFailure failure, const std::string& why) {
@@ -403,78 +514,87 @@ void KafkaLog::probe() {
       if (stop_probing_.wait_for(lock, limits::kKafkaProbeInterval, [&] { return !!stopping_; }))
         return;
     }
-    const bool answered = ask_ends();
-    note_contact(answered);
-    note_progress(answered);
-    if (short_probes_ >= limits::kKafkaShortProbes)
-      fail(KafkaFailure::log_changed,
-           "the topics end before what this node has read: they were cut, or made anew");
-    const auto news = trouble();
-    if (options_.on_news && news.empty() != told_.empty())
-      options_.on_news(news.empty() ? "Kafka can be reached again" : news);
-    told_ = news;
+    look_at_ends();
+    tell_news();
   }
 }
 
-// True: the leader of every partition has answered.
-bool KafkaLog::ask_ends() {
-  const PartitionList asked(rd_kafka_topic_partition_list_new(static_cast<int>(streams_.size())));
+// What is not answered, and why; empty: the leader of every partition has answered.
+std::string KafkaLog::look_at_ends() {
   std::vector<std::uint64_t> read_before;
-  for (const auto& each : streams_) {
-    rd_kafka_topic_partition_list_add(asked.get(), rd_kafka_topic_name(each->to.get()),
-                                      each->number)
-        ->offset = RD_KAFKA_OFFSET_END;
-    read_before.push_back(each->read_next);
-  }
-  const auto as_of = wall_clock();
-  if (rd_kafka_offsets_for_times(kafka_->prober.get(), asked.get(),
-                                 to_ms(limits::kKafkaProbeDeadline)) != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return false;
-  bool all = true, is_short = false;
-  const std::lock_guard lock(mutex_);
+  for (const auto& each : streams_) read_before.push_back(each->read_next);
+  const auto answers = kafka_->prober.ask();
+  std::string unanswered;
+  bool is_doubtful = false, is_reached = false;
   for (std::size_t s = 0; s < streams_.size(); ++s) {
-    const auto& answer = asked->elems[s];  // librdkafka keeps the order
-    if (answer.err != RD_KAFKA_RESP_ERR_NO_ERROR || answer.offset < 0) {
-      all = false;
-      continue;
-    }
-    const Offset end{static_cast<std::uint64_t>(answer.offset)};
-    is_short |= end.value < read_before[s];
-    ends_[s] = {end, as_of};
-  }
-  // A new leader may need a moment until it knows its own end.
-  short_probes_ = is_short ? short_probes_ + 1 : 0;
-  return all;
-}
-
-void KafkaLog::note_contact(bool answered) {
-  const auto now = Clock::now();
-  const std::lock_guard lock(mutex_);
-  if (answered) last_contact_ = now;
-  if (now - refused_at_ > limits::kParkDeadline) refusal_.clear();  // it may be mended: try
-  troubled_ = now - last_contact_ > limits::kKafkaUnreachable || !refusal_.empty();
-}
-
-// Brokers that answer questions and take or give no records are of no use: fewer replicas in sync
-// than a topic asks for, or a right that was taken away.
-void KafkaLog::note_progress(bool answered) {
-  std::uint64_t moved = acknowledged_;
-  bool is_waiting = in_flight_records_ > 0;
-  {
+    auto& stream = *streams_[s];
+    const auto& answer = answers[s];
+    const bool is_lost = answer.end && tells_of_loss(s, *answer.end, Offset{read_before[s]});
     const std::lock_guard lock(mutex_);
-    for (std::size_t s = 0; s < streams_.size(); ++s) {
-      moved += streams_[s]->read_next;
-      is_waiting |= streams_[s]->read_next < ends_[s].offset.value && streams_[s]->is_read;
-    }
+    if (answer.end && !is_lost) ends_[s] = {*answer.end, answer.as_of};
+    look_at(stream, answer.end.has_value(), answer.error, ends_[s].offset);
+    is_doubtful |= is_lost || stream.is_refused || stream.is_out_of_range;
+    is_reached |= answer.end.has_value();
+    if (!answer.end) unanswered = stream.name() + ": " + answer.error;
   }
-  stuck_probes_ = answered && is_waiting && moved == moved_ ? stuck_probes_ + 1 : 0;
-  moved_ = moved;
-  if (stuck_probes_ * limits::kKafkaProbeInterval < limits::kKafkaUnreachable) return;
-  const std::lock_guard lock(mutex_);
-  refusal_ = fmt::format("Kafka at {} answers, but takes or gives no records",
-                         options_.source.address.brokers);
-  refused_at_ = Clock::now();
-  troubled_ = true;
+  if (is_doubtful) kafka_->prober.doubt_leaders();
+  if (is_reached && (is_doubtful || !unanswered.empty())) {
+    kafka_->producer.look_up_topics(limits::kKafkaProbeDeadline);
+    kafka_->consumer.look_up_topics(limits::kKafkaProbeDeadline);
+  }
+  return unanswered;
+}
+
+// Whether an answer says that the log lacks what was read from it. That is believed when it is said
+// for long, and the last record that was read does not come again meanwhile.
+bool KafkaLog::tells_of_loss(std::size_t which, Offset end, Offset read) {
+  auto& stream = *streams_[which];
+  const auto confirmed = stream.confirmed.load();
+  if (std::exchange(stream.confirmed_before, confirmed) != confirmed) stream.lost.settle();
+  const auto begin = stream.is_out_of_range ? kafka_->prober.ask_begin(which) : std::nullopt;
+  if (end >= read && (!begin || *begin < read || begin->value == 0)) {
+    stream.lost.settle();
+    return false;
+  }
+  const auto now = Clock::now();
+  stream.lost.raise(now);
+  stream.must_look_again = true;
+  if (stream.lost.holds(now))
+    fail(KafkaFailure::log_changed,
+         fmt::format("{} has no record at offset {} any more, says its leader for {} s: it {}",
+                     stream.name(), read.value - (read.value > 0), limits::kKafkaDoubt.count(),
+                     end < read ? fmt::format("ends at offset {}: the topic was cut, or made anew",
+                                              end.value)
+                                : fmt::format("begins at offset {}: its retention has deleted "
+                                              "records",
+                                              begin->value)));
+  return true;
+}
+
+// What waits for this node itself says nothing of Kafka.
+void KafkaLog::look_at(Stream& stream, bool answered, const std::string& error, Offset end) {
+  const auto now = Clock::now();
+  const bool is_busy = delivering_;
+  stream.standing.look({answered, error, stream.in_flight > 0 && !is_busy,
+                        stream.is_read && stream.read_next < end.value && !is_busy},
+                       now);
+  stream.is_refused = stream.standing.is_stuck() || stream.standing.is_silent(now);
+}
+
+// Which partitions are refused, when that has changed.
+void KafkaLog::tell_news() {
+  std::vector<PartitionId> refused;
+  for (const auto& each : streams_)
+    if (each->is_refused) refused.push_back(each->id);
+  if (refused == told_) return;
+  told_ = refused;
+  if (!options_.on_news) return;
+  if (refused.empty())
+    return options_.on_news("Kafka can be reached again: every partition takes and gives records");
+  const auto why = trouble(refused.front());
+  if (refused.size() == streams_.size()) return options_.on_news(why);
+  options_.on_news(fmt::format("{} of {} partitions cannot be written now; {}", refused.size(),
+                               streams_.size(), why));
 }
 
 model::LogEnd KafkaLog::end(PartitionId partition) const {
@@ -484,23 +604,31 @@ model::LogEnd KafkaLog::end(PartitionId partition) const {
   return ends_.at(slot);
 }
 
-std::string KafkaLog::trouble() const {
-  if (!troubled_.load(std::memory_order_relaxed)) return {};
-  std::unique_lock lock(mutex_);
-  if (!refusal_.empty()) return refusal_;
-  if (!troubled_) return {};
-  const auto silent = std::chrono::floor<std::chrono::seconds>(Clock::now() - last_contact_);
-  lock.unlock();
-  const auto complaint = kafka_->prober.complaint();
-  return fmt::format("Kafka at {} cannot be reached since {} s{}", options_.source.address.brokers,
-                     silent.count(), complaint.empty() ? "" : ": " + complaint);
+std::string KafkaLog::trouble(PartitionId partition) const {
+  const auto& stream = this->stream(partition);
+  if (!stream.is_refused.load(std::memory_order_relaxed)) return {};
+  const auto now = Clock::now();
+  const std::lock_guard lock(mutex_);
+  const auto& standing = stream.standing;
+  if (std::all_of(streams_.begin(), streams_.end(),
+                  [&](const auto& each) { return each->standing.is_silent(now); })) {
+    const auto complaint = kafka_->prober.complaint();
+    return fmt::format("Kafka at {} cannot be reached since {} s{}",
+                       options_.source.address.brokers, standing.silence(now).count(),
+                       complaint.empty() ? "" : ": " + complaint);
+  }
+  const auto why = standing.trouble(now);
+  return why.empty() ? why : stream.name() + ": " + why;
 }
 
 KafkaLog::Stats KafkaLog::stats() const {
   Stats stats{produced_,       acknowledged_,      produce_errors_,
               consume_errors_, in_flight_records_, false};
+  const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
-  stats.reachable = Clock::now() - last_contact_ <= limits::kKafkaUnreachable;
+  stats.reachable = std::none_of(streams_.begin(), streams_.end(), [&](const auto& each) {
+    return each->standing.is_silent(now);
+  });
   return stats;
 }
 

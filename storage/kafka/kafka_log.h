@@ -16,8 +16,11 @@
 //
 // Threads: append and end may be called from any thread and do not block. One event thread takes
 // acknowledgements and records as an eventfd tells of them, and delivers; a probe thread asks for
-// the ends once a second, by which it knows whether the brokers can be reached. librdkafka has
+// the ends once a second, by which it knows whether the leaders can be reached. librdkafka has
 // threads of its own, on which nothing of ours runs but the note of its last complaint.
+//
+// No single answer of a broker ends a node: storage/kafka/doubt.h. A partition that does not go is
+// refused by itself: storage/kafka/standing.h.
 #pragma once
 
 #include <atomic>
@@ -70,7 +73,8 @@ class KafkaLog final : public model::Log {
   model::AppendStatus append(model::PartitionId partition, model::RecordBatch records) override;
   void consume(model::PartitionId partition, model::Offset from, model::LogSink& sink) override;
   model::LogEnd end(model::PartitionId partition) const override;
-  std::string trouble() const override;
+  bool lacks(model::PartitionId, model::Offset) const override { return false; }
+  std::string trouble(model::PartitionId partition) const override;
   void abandon_replay() override { abandoned_ = true; }
   // Waits for what is on its way, bounded.
   void close() override;
@@ -85,7 +89,7 @@ class KafkaLog final : public model::Log {
     std::uint64_t produce_errors = 0;  // records that were given up: their outcome is unknown
     std::uint64_t consume_errors = 0;  // that reading met, passing ones too
     std::uint64_t in_flight = 0;       // records produced and not acknowledged
-    bool reachable = false;
+    bool reachable = false;            // the leaders of all partitions
   };
   Stats stats() const;
 
@@ -104,19 +108,26 @@ class KafkaLog final : public model::Log {
 
   void run();
   void begin_to_read();
+  void read_from(Stream& from, model::Offset first);
+  void look_again();
   bool take_acknowledgements();
   void on_report(const void* message);
-  void on_produce_error(int error);
+  void on_produce_error(Stream& to, int error);
+  bool may_try(Stream& to);
   bool take_records();
   void on_message(const void* message);
-  void on_read_error(int error, const Stream* stream);
+  void on_old_message(Stream& from, model::Offset offset, std::uint64_t fingerprint);
+  void on_read_error(int error, const std::string& text, Stream* from);
+  void doubt(Stream& from, const std::string& what);
   void hand_over();
+  void note_movement(Stream& moved);
   void fail(KafkaFailure failure, const std::string& why);
 
   void probe();
-  bool ask_ends();
-  void note_contact(bool answered);
-  void note_progress(bool answered);
+  std::string look_at_ends();
+  bool tells_of_loss(std::size_t stream, model::Offset end, model::Offset read);
+  void look_at(Stream& stream, bool answered, const std::string& error, model::Offset end);
+  void tell_news();
   bool is_settled() const;
 
   const KafkaLogOptions options_;
@@ -131,7 +142,7 @@ class KafkaLog final : public model::Log {
   std::atomic<std::uint64_t> produce_errors_{0};
   std::atomic<std::uint64_t> consume_errors_{0};
   std::atomic<std::uint64_t> unread_{0};  // streams with an acknowledged record still to be read
-  std::atomic<bool> troubled_{false};     // trouble() is not empty
+  std::atomic<bool> delivering_{false};   // records wait for their receiver
   std::atomic<bool> closing_{false};
   std::atomic<bool> abandoned_{false};
   std::atomic<bool> stopping_{false};
@@ -140,9 +151,6 @@ class KafkaLog final : public model::Log {
   // Guarded by mutex_.
   mutable std::mutex mutex_;
   std::condition_variable stop_probing_;
-  std::chrono::steady_clock::time_point last_contact_;
-  std::string refusal_;  // an error that no retry can mend
-  std::chrono::steady_clock::time_point refused_at_;
   std::vector<model::LogEnd> ends_;  // by stream
   std::vector<Consumer> new_consumers_;
 
@@ -151,10 +159,8 @@ class KafkaLog final : public model::Log {
   std::uint64_t reported_bytes_ = 0;
 
   // Of the probe thread.
-  int short_probes_ = 0;  // in a row that found an end below what was read before
-  int stuck_probes_ = 0;  // in a row that found something waiting and nothing moved
-  std::uint64_t moved_ = 0;
-  std::string told_;  // the trouble that on_news was told of
+  std::vector<model::PartitionId> told_;  // that are refused, as on_news was told
+
   std::thread events_;
   std::thread probes_;
 };

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "storage/genesis.h"
 #include "storage/kafka/kafka_address.h"
@@ -20,13 +21,14 @@ class KafkaLogReader final : public LogReader {
 
   const model::LogId& id() const override { return genesis_.log_id; }
   std::uint16_t partitions() const override { return genesis_.partitions; }
-  Result<model::Offset> end(model::PartitionId partition) const override;
+  Result<model::Offset> end(model::PartitionId partition, model::Offset held = {}) const override;
   Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
                         const Take& take) const override;
 
  private:
+  Result<void> read_from(model::PartitionId partition, model::Offset first) const;
   KafkaLogReader(KafkaSource source, Genesis genesis, std::unique_ptr<TopicReader> reader);
-  Fault fault(model::PartitionId partition, std::string_view what, model::Offset at) const;
+  Fault fault(model::PartitionId partition, std::string_view what) const;
 
   const KafkaSource source_;
   const Genesis genesis_;
@@ -36,6 +38,7 @@ class KafkaLogReader final : public LogReader {
   std::unique_ptr<TopicReader> reader_;
   mutable model::PartitionId reading_ = model::kControl;
   mutable std::optional<model::Offset> next_;  // that the reader will bring of that partition
+  mutable std::string error_;                  // that came instead, last
 };
 
 }  // namespace veche::storage

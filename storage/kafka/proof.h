@@ -39,6 +39,15 @@ class Proof {
     return settle();
   }
 
+  // Whether a record that comes once more is the one that was read at its offset, as far as is
+  // remembered.
+  bool holds(model::Offset at, std::uint64_t fingerprint) const {
+    if (at < start_ || at >= next_ || at.plus(kHistory) < next_) return true;
+    return read_[at.value % kHistory] == fingerprint;
+  }
+
+  // The last record that was read, to be looked at again; before the first, where reading begins.
+  model::Offset last() const { return {next_ > start_ ? next_.value - 1 : start_.value}; }
   model::Offset next() const { return next_; }        // to be read
   model::Offset durable() const { return durable_; }  // everything below is proven
   const Acknowledged& newest() const { return newest_; }

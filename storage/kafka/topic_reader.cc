@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "storage/kafka/doubt.h"
+
 namespace veche::storage {
 namespace {
 
@@ -37,8 +39,7 @@ TopicReader::TopicReader(KafkaSource source, Client client)
       client_(std::move(client)),
       control_(client_.topic(source_.address.control_topic())),
       ballots_(client_.topic(source_.address.ballots_topic())) {
-  client_.look_up(control_);
-  client_.look_up(ballots_);
+  client_.look_up_topics(limits::kKafkaStartDeadline);
 }
 
 TopicReader::~TopicReader() { stop(); }
@@ -74,38 +75,51 @@ model::PartitionId TopicReader::partition_of(const rd_kafka_message_t& message) 
   return {static_cast<std::uint16_t>(message.partition)};
 }
 
-// Negative: no answer. (rd_kafka_query_watermark_offsets of 2.0.2 may wait for ever.)
-std::int64_t TopicReader::ask_offset(const std::string& topic, std::int32_t number,
-                                     std::int64_t which) const {
-  const PartitionList asked(rd_kafka_topic_partition_list_new(1));
-  auto* place = rd_kafka_topic_partition_list_add(asked.get(), topic.c_str(), number);
-  place->offset = which;
-  const auto error =
-      rd_kafka_offsets_for_times(client_.get(), asked.get(), to_ms(limits::kKafkaProbeDeadline));
-  return error || place->err ? -1 : place->offset;
+std::string TopicReader::why_silent() const {
+  const auto complaint = client_.complaint();
+  return complaint.empty() ? "no broker answers" : "no broker answers: " + complaint;
 }
 
-Result<model::Offset> TopicReader::end(model::PartitionId partition) const {
+// A topic that was made a moment ago has no leader yet, or not everybody knows of it.
+// (rd_kafka_query_watermark_offsets of 2.0.2 may wait for ever.)
+Result<model::Offset> TopicReader::ask_offset(model::PartitionId partition,
+                                              std::int64_t which) const {
   const auto [name, number] = place_of(source_.address, partition);
   const auto deadline = Clock::now() + limits::kKafkaStartDeadline;
-  auto low = ask_offset(name, number, RD_KAFKA_OFFSET_BEGINNING);
-  auto high = ask_offset(name, number, RD_KAFKA_OFFSET_END);
-  // A topic that was made a moment ago has no leader yet, or not everybody knows of it.
-  while ((low < 0 || high < 0) && Clock::now() < deadline) {
-    std::this_thread::sleep_for(20ms);
-    low = ask_offset(name, number, RD_KAFKA_OFFSET_BEGINNING);
-    high = ask_offset(name, number, RD_KAFKA_OFFSET_END);
+  for (;; std::this_thread::sleep_for(20ms)) {
+    const PartitionList asked(rd_kafka_topic_partition_list_new(1));
+    auto* place = rd_kafka_topic_partition_list_add(asked.get(), name.c_str(), number);
+    place->offset = which;
+    auto error =
+        rd_kafka_offsets_for_times(client_.get(), asked.get(), to_ms(limits::kKafkaProbeDeadline));
+    if (!error) error = place->err;
+    if (!error && place->offset >= 0)
+      return model::Offset{static_cast<std::uint64_t>(place->offset)};
+    if (Clock::now() > deadline)
+      return Fault{
+          fmt::format("the end of partition {} of the topic {} cannot be asked for: {}. {}", number,
+                      name, rd_kafka_err2str(error), client_.complaint())};
   }
-  if (low < 0 || high < 0)
-    return Fault{fmt::format("the end of partition {} of the topic {} cannot be asked for: {}",
-                             number, name, client_.complaint())};
-  if (low > 0)
+}
+
+Result<model::Offset> TopicReader::end(model::PartitionId partition, model::Offset held) const {
+  const auto low = ask_offset(partition, RD_KAFKA_OFFSET_BEGINNING);
+  if (!low) return low.error();
+  if (low->value > 0) {
+    const auto [name, number] = place_of(source_.address, partition);
     return Fault{
         fmt::format("partition {} of the topic {} begins at offset {}: its first records "
                     "were deleted. A log must be whole: restore it from a copy, and set "
                     "retention.ms=-1 and retention.bytes=-1",
-                    number, name, low)};
-  return model::Offset{static_cast<std::uint64_t>(high)};
+                    number, name, low->value)};
+  }
+  for (Doubt is_short;; std::this_thread::sleep_for(limits::kKafkaLookAgain)) {
+    const auto high = ask_offset(partition, RD_KAFKA_OFFSET_END);
+    if (!high || *high >= held) return high;
+    is_short.raise(Clock::now());
+    if (is_short.holds(Clock::now())) return high;
+    look_up_leaders();
+  }
 }
 
 Result<std::vector<std::optional<std::string>>> read_first_records(
@@ -122,12 +136,14 @@ Result<std::vector<std::optional<std::string>>> read_first_records(
     ++missing;
   }
   const auto deadline = Clock::now() + limits::kKafkaStartDeadline;
+  std::string error;
   while (missing > 0) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     const auto message = left.count() > 0 ? reader->next(left) : nullptr;
     if (!message)
-      return Fault{fmt::format("the first records of {} do not come: no broker answers",
-                               source.address.str())};
+      return Fault{fmt::format("the first records of {} do not come: {}", source.address.str(),
+                               error.empty() ? reader->why_silent() : error)};
+    if (message->err) error = rd_kafka_message_errstr(message.get());
     const auto which =
         std::find(partitions.begin(), partitions.end(), reader->partition_of(*message)) -
         partitions.begin();

@@ -35,12 +35,18 @@ class TopicReader {
   model::PartitionId partition_of(const rd_kafka_message_t& message) const;
 
   // The offset behind the last record that a consumer may see.
-  Result<model::Offset> end(model::PartitionId partition) const;
+  // An end before `held`, up to which somebody had read, is asked for again before it is told.
+  Result<model::Offset> end(model::PartitionId partition, model::Offset held = {}) const;
+
+  // Asks a broker who leads what: after an answer that does not fit.
+  void look_up_leaders() const { client_.look_up_topics(limits::kKafkaProbeDeadline); }
+  // Why nothing comes, as far as librdkafka says.
+  std::string why_silent() const;
 
  private:
   TopicReader(KafkaSource source, Client client);
   const TopicHandle& topic_of(model::PartitionId partition) const;
-  std::int64_t ask_offset(const std::string& topic, std::int32_t number, std::int64_t which) const;
+  Result<model::Offset> ask_offset(model::PartitionId partition, std::int64_t which) const;
 
   KafkaSource source_;
   Client client_;

@@ -66,10 +66,16 @@ Result<std::optional<TopicShape>> shape_of(const KafkaSource& source, const Clie
   return std::optional(shape);
 }
 
-// A topic must be there, but for the moment in which it is being made.
+// A topic must be there, with so many partitions. A broker that starts may not know them yet: it is
+// asked again for a moment.
 Result<TopicShape> existing(const KafkaSource& source, const Client& client,
-                            const std::string& name) {
+                            const std::string& name, std::uint16_t partitions = 1) {
+  const auto deadline = Clock::now() + limits::kKafkaTopicAppears;
   auto shape = shape_of(source, client, name);
+  while (shape && (!*shape || (*shape)->partitions < partitions) && Clock::now() < deadline) {
+    std::this_thread::sleep_for(100ms);
+    shape = shape_of(source, client, name);
+  }
   if (!shape) return shape.error();
   if (*shape) return **shape;
   return Fault{
@@ -235,7 +241,6 @@ Result<void> await_topic(const KafkaSource& source, const Client& client, const 
     const auto shape = existing(source, client, name);
     if (shape || Clock::now() > deadline)
       return shape ? Result<void>() : Result<void>(shape.error());
-    std::this_thread::sleep_for(50ms);
   }
 }
 
@@ -349,6 +354,11 @@ Result<Genesis> read_topics_genesis(const KafkaSource& source) {
                       where, source.address.control_topic())};
     all = *genesis;
   }
+  if (all->partitions > shape->partitions)  // or the broker did not know all of them yet
+    if (const auto later =
+            existing(source, *client, source.address.ballots_topic(), all->partitions);
+        later && later->partitions == all->partitions)
+      return read_topics_genesis(source);
   if (all->partitions != shape->partitions)
     return Fault{
         fmt::format("the topic {} has {} partitions, and the log was made with {}: it is "

@@ -63,7 +63,8 @@ class EmbeddedLog final : public model::Log {
   model::AppendStatus append(model::PartitionId partition, model::RecordBatch records) override;
   void consume(model::PartitionId partition, model::Offset from, model::LogSink& sink) override;
   model::LogEnd end(model::PartitionId partition) const override;
-  std::string trouble() const override;
+  std::string trouble() const;  // of the disk, which all partitions share
+  std::string trouble(model::PartitionId) const override { return trouble(); }
   void abandon_replay() override { abandoned_ = true; }
   void close() override;
 

@@ -97,7 +97,7 @@ Result<void> EmbeddedLogReader::read_first() {
   return {};
 }
 
-Result<Offset> EmbeddedLogReader::end(PartitionId partition) const {
+Result<Offset> EmbeddedLogReader::end(PartitionId partition, Offset) const {
   const auto at = iterate(*db_);
   at->SeekForPrev(group_key(partition, {std::numeric_limits<std::uint64_t>::max()}));
   if (!belongs_to(*at, partition)) return fault(partition, "has no record", {0});

@@ -26,7 +26,7 @@ class EmbeddedLogReader final : public LogReader {
 
   const model::LogId& id() const override { return id_; }
   std::uint16_t partitions() const override { return partitions_; }
-  Result<model::Offset> end(model::PartitionId partition) const override;
+  Result<model::Offset> end(model::PartitionId partition, model::Offset held = {}) const override;
   Result<void> for_each(model::PartitionId partition, model::Offset from, model::Offset to,
                         const Take& take) const override;
 

@@ -117,7 +117,7 @@ class NodeLog final : public model::Log {
   model::LogEnd end(PartitionId partition) const override {
     return {{shared_.records(partition).size()}, now};
   }
-  std::string trouble() const override { return {}; }
+  std::string trouble(PartitionId) const override { return {}; }
   void abandon_replay() override {}
   void close() override {}
 

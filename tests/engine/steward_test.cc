@@ -37,7 +37,7 @@ class HandLog final : public model::Log {
   }
   void consume(PartitionId, Offset, model::LogSink&) override {}
   model::LogEnd end(PartitionId) const override { return known_end; }
-  std::string trouble() const override { return {}; }
+  std::string trouble(model::PartitionId) const override { return {}; }
   void abandon_replay() override {}
   void close() override {}
 

@@ -84,5 +84,16 @@ TEST(Proof, AnAcknowledgementTooLateToCompareProvesNothing) {
   EXPECT_FALSE(proof.acknowledged({{2}, 999, {}}));
 }
 
+TEST(Proof, ARecordThatComesOnceMoreMustBeTheSame) {
+  Proof proof({10});
+  EXPECT_EQ(proof.last(), Offset{10}) << "nothing was read: reading begins there";
+  read(proof, 5);
+  EXPECT_EQ(proof.last(), Offset{14});
+  EXPECT_TRUE(proof.holds({14}, record(14)));
+  EXPECT_FALSE(proof.holds({14}, record(15)));
+  EXPECT_FALSE(proof.holds({10}, record(11)));
+  EXPECT_TRUE(proof.holds({9}, record(1))) << "it was never read here";
+}
+
 }  // namespace
 }  // namespace veche::storage

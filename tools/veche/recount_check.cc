@@ -255,7 +255,7 @@ Result<RecountReport> recount_index(const storage::LogReader& log,
   for (std::uint16_t p = 0; p < log.partitions(); ++p) {
     const PartitionId id{p};
     const auto image = index.load(id);
-    const auto end = log.end(id);
+    const auto end = log.end(id, image.position.next);
     if (!end) return end.error();
     report.partitions.push_back({.compared_at = image.position.next, .log_end = *end});
     if (image.position.next > *end)

@@ -321,8 +321,7 @@ class Service {
 
   // A long replay can be watched, and ended.
   Result<void> start_node() {
-    if (auto started = node_->start(); !started)  // the index knows more than the log
-      return kafka_ ? Fault(started.error().message + rebuild()) : started.error();
+    if (auto started = node_->start(); !started) return started.error();
     Progress progress;
     constexpr timespec kStep{0, 2'000'000};
     while (!node_->serves()) {
@@ -366,7 +365,7 @@ class Service {
       std::this_thread::sleep_for(1s);
     }
     return Fault(fmt::format("{} could not be written into the log. {}", options_.territories,
-                             log_->trouble()));
+                             log_->trouble(model::kControl)));
   }
 
   bool has_tree(const model::TerritoryTree& tree) const {
@@ -401,9 +400,16 @@ class Service {
       facts.kafka = {{log.reachable, static_cast<double>(log.produced),
                       static_cast<double>(log.acknowledged),
                       static_cast<double>(log.produce_errors),
-                      static_cast<double>(log.consume_errors), static_cast<double>(log.in_flight)}};
+                      static_cast<double>(log.consume_errors), static_cast<double>(log.in_flight),
+                      {}}};
+      for (std::uint16_t p = 0; p < log_->partitions(); ++p) note_stuck({p}, *facts.kafka);
+      note_stuck(model::kControl, *facts.kafka);
     }
     return facts;
+  }
+
+  void note_stuck(model::PartitionId partition, api::KafkaLogFacts& facts) const {
+    facts.stuck.emplace_back(node::name_of(partition), !log_->trouble(partition).empty());
   }
 
   const Options& options_;

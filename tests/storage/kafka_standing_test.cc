@@ -1,0 +1,106 @@
+// When a loss that is told is believed, and how one partition of a log in Kafka is found to go
+// badly.
+#include "storage/kafka/standing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/kafka/doubt.h"
+
+namespace veche::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr Standing::Clock::time_point kStart{1h};
+
+TEST(Doubt, HoldsOnlyWhenItIsToldForLongAndOften) {
+  Doubt doubt;
+  EXPECT_FALSE(doubt.holds(kStart + 1h));
+  doubt.raise(kStart);
+  doubt.raise(kStart + 1h);
+  EXPECT_FALSE(doubt.holds(kStart + 1h)) << "two answers";
+  for (int i = 0; i < limits::kKafkaDoubtAnswers; ++i) doubt.raise(kStart + 1h);
+  EXPECT_TRUE(doubt.holds(kStart + 1h));
+}
+
+TEST(Doubt, BeginsAnewWhenSomethingSpokeAgainstIt) {
+  Doubt doubt;
+  for (int i = 0; i < 20; ++i) doubt.raise(kStart);
+  doubt.settle();
+  EXPECT_FALSE(doubt.is_raised());
+  for (int i = 0; i < 20; ++i) doubt.raise(kStart + limits::kKafkaDoubt);
+  EXPECT_FALSE(doubt.holds(kStart + limits::kKafkaDoubt));
+  EXPECT_TRUE(doubt.holds(kStart + 2 * limits::kKafkaDoubt));
+}
+
+// A probe a second, each of which sees the same.
+Standing::Clock::time_point probe(Standing& standing, std::chrono::seconds seconds,
+                                  const Standing::Seen& seen,
+                                  Standing::Clock::time_point from = kStart) {
+  for (auto now = from; now <= from + seconds; now += 1s) standing.look(seen, now);
+  return from + seconds;
+}
+
+TEST(Standing, WithNothingOnItsWayNothingIsStuck) {
+  Standing standing(kStart);
+  EXPECT_THAT(standing.trouble(probe(standing, 100s, {.answered = true})), IsEmpty());
+}
+
+TEST(Standing, ALeaderThatAnswersAndTakesNothingIsNamed) {
+  Standing standing(kStart);
+  const auto now = probe(standing, 7s, {.answered = true, .unacknowledged = true});
+  EXPECT_TRUE(standing.is_stuck());
+  EXPECT_THAT(standing.trouble(now), HasSubstr("takes no records"));
+}
+
+TEST(Standing, WhatMovesNowAndThenIsNotStuck) {
+  Standing standing(kStart);
+  auto now = kStart;
+  for (int i = 0; i < 20; ++i) {
+    now = probe(standing, 4s, {.answered = true, .unacknowledged = true}, now);
+    standing.took(now);
+  }
+  EXPECT_THAT(standing.trouble(now), IsEmpty());
+}
+
+TEST(Standing, ALeaderThatGivesNothingIsNamedWithItsError) {
+  Standing standing(kStart);
+  standing.failed_to_give("Broker: Offset out of range");
+  const auto now = probe(standing, 7s, {.answered = true, .unread = true});
+  EXPECT_THAT(standing.trouble(now), HasSubstr("Offset out of range"));
+  EXPECT_FALSE(standing.may_try(now + 1h)) << "what is written could not be read";
+  standing.gave(now);
+  EXPECT_THAT(standing.trouble(now), IsEmpty());
+}
+
+TEST(Standing, ASilentLeaderIsNamedAndTakesNothingOnTrial) {
+  Standing standing(kStart);
+  const auto now =
+      probe(standing, 20s, {.error = "Broker: Leader not available", .unacknowledged = true});
+  EXPECT_TRUE(standing.is_silent(now));
+  EXPECT_FALSE(standing.is_stuck()) << "nobody said that it takes nothing";
+  EXPECT_FALSE(standing.may_try(now));
+  EXPECT_THAT(standing.trouble(now), HasSubstr("since 20 s: Broker: Leader not available"));
+  standing.took(now);
+  EXPECT_FALSE(standing.is_silent(now)) << "who takes a record is not silent";
+}
+
+TEST(Standing, WhatIsStuckStaysSoUntilATrialIsTaken) {
+  Standing standing(kStart);
+  standing.refused_to_take("Broker: Message size too large", kStart);
+  auto now = probe(standing, 7s, {.answered = true});
+  EXPECT_THAT(standing.trouble(now), HasSubstr("Message size too large"));
+  EXPECT_FALSE(standing.may_try(now));
+  now = kStart + limits::kParkDeadline;
+  EXPECT_TRUE(standing.may_try(now));
+  EXPECT_FALSE(standing.may_try(now)) << "one at a time";
+  EXPECT_TRUE(standing.is_stuck());
+  standing.took(now);
+  EXPECT_THAT(standing.trouble(now), IsEmpty());
+}
+
+}  // namespace
+}  // namespace veche::storage
