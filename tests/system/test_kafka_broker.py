@@ -156,6 +156,46 @@ class ThreeBrokers(unittest.TestCase):
     def test_any_one_of_three_may_die_under_load(self):
         outlive_any_one_of_three(self)
 
+    def test_partitions_without_a_leader_are_refused_by_themselves_and_named(self):
+        """With one replica, what a dead broker led has no leader, for any node."""
+        cluster = kafka.Cluster(brokers=3)
+        self.addCleanup(cluster.wipe)
+        node, = start_nodes(self, 1, cluster=cluster)
+        poll = node.open_poll(veche.poll("partly"))["id"]
+        control = next(broker for broker in (1, 2, 3)
+                       if cluster.partitions(f"{node.log.name}.control", broker))
+        broker = control % 3 + 1
+        stuck = sorted(map(str, cluster.partitions(f"{node.log.name}.ballots", broker)))
+        self.assertTrue(0 < len(stuck) < node.log.partitions, stuck)
+        cluster.kill(broker)
+        self.assertTrue(until(40, lambda: node.get("/readyz").json().get("stuck") == stuck),
+                        node.get("/readyz"))
+        ready = node.get("/readyz")
+        self.assertEqual((ready.status, ready.json()["status"]), (200, "ready"))
+        self.assertIn(f"{node.log.name}.ballots", ready.json()["detail"])
+        metrics = node.metrics()
+        for partition in range(node.log.partitions):
+            self.assertEqual(
+                metrics[f'veche_kafka_partition_stuck{{partition="{partition}"}}'],
+                str(partition) in stuck)
+        statuses = collections.Counter()
+        for number in range(60):
+            begin = time.monotonic()
+            answer = node.vote(poll, sub_of(f"partly-{number}"), "a")
+            statuses[answer.status] += 1
+            self.assertLess(time.monotonic() - begin, 3, answer)
+            if answer.status == 503:
+                self.assertEqual(answer.code, "overloaded")
+                self.assertIn("retry-after", answer.headers)
+        self.assertEqual(statuses.keys(), {201, 503})
+        self.assertIn(f"{len(stuck)} of {node.log.partitions + 1} partitions cannot be written",
+                      node.errors())
+        cluster.restart(broker)
+        self.assertTrue(until(40, lambda: "stuck" not in node.get("/readyz").json()))
+        for number in range(60):
+            self.assertIn(node.vote(poll, sub_of(f"partly-{number}"), "a").status, (200, 201))
+        self.assertEqual(node.settled_results(poll, 60)["ballots"], 60)
+
 
 if __name__ == "__main__":
     unittest.main()
