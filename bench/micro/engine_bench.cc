@@ -165,6 +165,7 @@ class MemoryLog final : public model::Log {
  public:
   std::uint16_t partitions() const override { return 1; }
   model::LogId id() const override { return {}; }
+  bool sole_writer() const override { return true; }
   model::AppendStatus append(model::PartitionId, model::RecordBatch records) override {
     appended_.append(records);
     return model::AppendStatus::queued;

@@ -1,5 +1,5 @@
 // What the engine needs of the world. Storage implements the log and the index; the engine never
-// asks which log it has.
+// asks which log it has, but whether others write into it, too.
 #pragma once
 
 #include <chrono>
@@ -48,6 +48,9 @@ class Log {
   virtual ~Log() = default;
   virtual std::uint16_t partitions() const = 0;
   virtual LogId id() const = 0;
+  // Whether nobody but this object writes into the log while it is open: what it did not append
+  // since then was in it before, and everything comes back in the order of the appends.
+  virtual bool sole_writer() const = 0;
 
   // Queues records of one partition. They become durable together or one by one, in order but
   // where a log of several machines had to try one again.

@@ -16,12 +16,16 @@ void Peers::joined(const model::BootId& peer, const model::BootId& node, bool se
 void Peers::heard(const model::BootId& peer, std::chrono::milliseconds ahead, model::Instant now) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;  // of a node that has started again since
+  owe_an_answer_ = false;
   found->second.before = found->second.last;
   found->second.last = Sample{ahead, now};
 }
 
 void Peers::forget_what_was_heard() {
-  for (auto& [boot, peer] : peers_) peer.last = peer.before = std::nullopt;
+  for (auto& [boot, peer] : peers_) {
+    owe_an_answer_ |= peer.last.has_value();
+    peer.last = peer.before = std::nullopt;
+  }
 }
 
 bool Peers::clock_is_off(model::Instant now) const {

@@ -24,6 +24,8 @@ class Peers {
 
   // Our clock was set: what was heard before says nothing any more.
   void forget_what_was_heard();
+  // There were others before our clock was set, and nobody has spoken since.
+  bool owe_an_answer() const { return owe_an_answer_; }
 
   // Whether our clock is more than kClockSkew from those of the others who spoke of late, and not
   // theirs from ours: the majority is right, and of two halves the one that was there first.
@@ -43,6 +45,7 @@ class Peers {
   static std::optional<std::chrono::milliseconds> ahead_of(const Peer& peer, model::Instant now);
 
   boost::unordered_flat_map<model::BootId, Peer> peers_;
+  bool owe_an_answer_ = false;
 };
 
 }  // namespace veche::node

@@ -9,6 +9,7 @@
 #include "engine/model/limits.h"
 #include "engine/node/elapsed.h"
 #include "engine/node/stop_reason.h"
+#include "engine/node/take_if.h"
 
 namespace veche::node {
 
@@ -130,10 +131,7 @@ void Shard::cover(Owned& owned) {
 template <class Predicate>
 void Shard::settle_uncovered(Owned& owned, bool covered, Predicate settles) {
   if (owned.uncovered.empty()) return;
-  const auto first = std::stable_partition(owned.uncovered.begin(), owned.uncovered.end(),
-                                           [&](const auto& wait) { return !settles(wait); });
-  for (auto wait = first; wait != owned.uncovered.end(); ++wait) wait->done(covered);
-  owned.uncovered.erase(first, owned.uncovered.end());
+  for (const auto& wait : take_if(owned.uncovered, settles)) wait.done(covered);
 }
 
 // --- The log comes back ------------------------------------------------------------------------

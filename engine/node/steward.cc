@@ -6,6 +6,7 @@
 #include "engine/model/limits.h"
 #include "engine/node/elapsed.h"
 #include "engine/node/stop_reason.h"
+#include "engine/node/take_if.h"
 #include "engine/publish/steps.h"
 
 namespace veche::node {
@@ -68,10 +69,9 @@ void Steward::deliver(model::Offset first, const model::RecordBatch& records, mo
       return stop(applied, now);
     if (applied.effect == ControlEffect::poll_changed) changed.push_back(applied.poll);
     const bool own = applied.record && applied.record->boot() == writer_.boot().view();
-    if (own && !serving_ && applied.record->has_hello()) {
-      serving_ = true;
-      asked_at_ = now;
-      events_.serving(model::kControl, before);
+    if (own && applied.record->has_hello()) {
+      if (!asked_at_ && applied.record->counter() >= asking_) asked_at_ = now;
+      if (!std::exchange(serving_, true)) events_.serving(model::kControl, before);
     }
     on_applied(applied, now);
     offset = offset.plus(1);
@@ -100,12 +100,9 @@ void Steward::on_applied(const ControlApplied& applied, Instant now) {
   if (record.has_hello()) on_tail(applied, record.hello().tail(), now);
   if (record.has_noop()) on_tail(applied, record.noop().tail(), now);
   if (record.boot() != writer_.boot().view()) return;
-  if (record.counter() == barrier_counter_) {
-    barrier_counter_.reset();
-    for (auto& behind : std::exchange(behind_barrier_, {}))
-      when_covered(applied.offset,
-                   [this, done = std::move(behind.done)](bool covered) { done(covered, now_); });
-  }
+  if (record.counter() == noop_counter_) noop_counter_.reset();
+  newest_applied_ = std::max(newest_applied_, record.counter());
+  pass_barriers();
   if (auto own = changes_.extract(record.counter()))
     on_own(applied, record, std::move(own.mapped().done));
 }
@@ -170,13 +167,20 @@ void Steward::when_covered(model::Offset at, std::function<void(bool covered)> t
 
 void Steward::cover() {
   const auto proven = std::min(durable_, control_.position().next);
-  const auto first =
-      std::stable_partition(uncovered_.begin(), uncovered_.end(),
-                            [&](const auto& waiting) { return waiting.end > proven; });
-  std::vector<Uncovered> covered(std::make_move_iterator(first),
-                                 std::make_move_iterator(uncovered_.end()));
-  uncovered_.erase(first, uncovered_.end());
-  for (const auto& each : covered) each.tell(true);
+  for (const auto& each :
+       take_if(uncovered_, [&](const auto& waiting) { return waiting.end <= proven; }))
+    each.tell(true);
+}
+
+// Everything up to here is applied: what was read for the answers has to be durable, too.
+void Steward::pass_barriers() {
+  for (auto& behind : take_if(
+           behind_, [&](const auto& waiting) { return waiting.counter <= newest_applied_; }))
+    uncovered_.push_back(
+        {control_.position().next, now_,
+         [this, done = std::move(behind.done)](bool covered) { done(covered, now_); }});
+  // Who came while a NOOP was on its way shares the next one.
+  if (!behind_.empty() && !log_.sole_writer() && !noop_counter_) append_noop(now_);
 }
 
 void Steward::on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done) {
@@ -210,6 +214,7 @@ void Steward::expect_settled(const model::PollId& poll) {
   if (!entry->was_open && entry->phase != PollPhase::open) return;
   auto& settling = settling_[poll];
   settling.close = entry->phase != PollPhase::open;
+  settling.since = now_;
   for (std::uint16_t p = 0; p < log_.partitions(); ++p) settling.missing.insert({p});
 }
 
@@ -340,8 +345,16 @@ void Steward::add_tree(std::string csv, std::string valid_from, std::string by, 
 }
 
 void Steward::barrier(BarrierDone done, Instant now) {
-  behind_next_barrier_.push_back({std::move(done), now});
-  if (!barrier_counter_) append_noop(now);
+  if (!log_.sole_writer()) {
+    behind_.push_back({newest_ + 1, now, std::move(done)});
+    if (!noop_counter_) append_noop(now);
+    return;
+  }
+  now_ = now;
+  behind_.push_back({newest_, now, std::move(done)});
+  if (!serving_) return;  // our HELLO may not even be written
+  pass_barriers();
+  cover();
 }
 
 // --- Publications ------------------------------------------------------------------------------
@@ -412,15 +425,24 @@ void Steward::tick(Instant now) {
     return;
   }
   expire(now);
+  if (asks_for_the_time(now) && lost(hello_at_)) append_hello(now);
   if (knows_the_time(now)) open_and_close(now);
-  const bool wanted = !behind_next_barrier_.empty() || !uncovered_.empty() ||
+  const bool wanted = (!behind_.empty() && !log_.sole_writer()) || !uncovered_.empty() ||
                       elapsed(last_tail_, now, limits::kTailProofInterval);
-  if (barrier_counter_ ? lost(barrier_at_) : wanted) append_noop(now);
+  if (noop_counter_ ? lost(noop_at_) : wanted) append_noop(now);
+}
+
+// Until our HELLO is back, the others cannot have heard it; and as long as there may be others, one
+// of them has to answer. Who is silent for longer than tails take is not there.
+bool Steward::asks_for_the_time(Instant now) const {
+  return !asked_at_ ||
+         (peers_.owe_an_answer() && !elapsed(*asked_at_, now, limits::kPeerMemory));
 }
 
 // What is decided by the clock, or told with its time, waits for what the others say of it.
 bool Steward::knows_the_time(Instant now) const {
-  return serving_ && elapsed(asked_at_, now, limits::kClockSkew) && !peers_.clock_is_off(now);
+  return serving_ && !asks_for_the_time(now) && elapsed(*asked_at_, now, limits::kClockSkew) &&
+         !peers_.clock_is_off(now);
 }
 
 // A change that does not come back may be in the log or not: only a look at the poll can tell. What
@@ -428,29 +450,37 @@ bool Steward::knows_the_time(Instant now) const {
 // when nobody expects it any more.
 void Steward::expire(Instant now) {
   const auto late = [&](Instant since) { return elapsed(since, now, limits::kParkDeadline); };
+  const auto is_late = [&](const auto& waiting) { return late(waiting.since); };
+  std::vector<ChangeDone> unknown;
   for (auto change = changes_.begin(); change != changes_.end();) {
     if (!late(change->second.since)) {
       ++change;
       continue;
     }
-    change->second.done({ChangeOutcome::unknown, nullptr, 0});
+    unknown.push_back(std::move(change->second.done));
     change = changes_.erase(change);
   }
-  for (auto* behind : {&behind_barrier_, &behind_next_barrier_})
-    std::erase_if(*behind, [&](const auto& waiting) {
-      if (late(waiting.since)) waiting.done(false, now);
-      return late(waiting.since);
-    });
-  std::erase_if(uncovered_, [&](const auto& waiting) {
-    if (late(waiting.since)) waiting.tell(false);
-    return late(waiting.since);
-  });
+  // The change holds, but not every partition has it: nobody can say yet that it is done.
+  for (auto each = settling_.begin(); each != settling_.end();) {
+    if (!late(each->second.since)) {
+      ++each;
+      continue;
+    }
+    std::move(each->second.done.begin(), each->second.done.end(), std::back_inserter(unknown));
+    each = settling_.erase(each);
+  }
+  const auto behind = take_if(behind_, is_late);
+  const auto uncovered = take_if(uncovered_, is_late);
+  for (const auto& done : unknown) done({ChangeOutcome::unknown, nullptr, 0});
+  for (const auto& each : behind) each.done(false, now);
+  for (const auto& each : uncovered) each.tell(false);
 }
 
 void Steward::clock_stepped(Instant now) {
   peers_.forget_what_was_heard();
-  asked_at_ = now;
   append_hello(now);  // others answer it
+  asking_ = newest_;
+  asked_at_.reset();
 }
 
 // What is due by the clock.
@@ -482,11 +512,8 @@ void Steward::append_hello(Instant now) {
 void Steward::append_noop(Instant now) {
   v1::Record record;
   *record.mutable_noop()->mutable_tail() = model::tail_of(control_.position(), now);
-  barrier_counter_ = append(record);
-  std::move(behind_next_barrier_.begin(), behind_next_barrier_.end(),
-            std::back_inserter(behind_barrier_));
-  behind_next_barrier_.clear();
-  barrier_at_ = now;
+  noop_counter_ = append(record);
+  noop_at_ = now;
   last_tail_ = now;
 }
 
@@ -494,26 +521,36 @@ std::uint64_t Steward::append(v1::Record& record) {
   const auto counter = writer_.stamp(record);
   outgoing_.push(record.SerializeAsString());
   outgoing_counters_.push_back(counter);
+  newest_ = counter;
   return counter;
 }
 
 void Steward::flush() {
   if (outgoing_.empty()) return;
-  if (log_.append(model::kControl, std::exchange(outgoing_, {})) == model::AppendStatus::queued) {
-    outgoing_counters_.clear();
-    return;
-  }
-  // Nothing was taken: what waits for it is told so, or tries again with the next tick.
+  const auto status = log_.append(model::kControl, std::exchange(outgoing_, {}));
+  if (status != model::AppendStatus::queued)
+    return refused(status == model::AppendStatus::closed ? ChangeOutcome::draining
+                                                         : ChangeOutcome::overloaded);
+  outgoing_counters_.clear();
+  newest_taken_ = newest_;
+}
+
+// Nothing was taken: what waits for it is told so, or tries again with the next tick.
+void Steward::refused(ChangeOutcome outcome) {
   on_its_way_.clear();
   for (auto& [poll, publishing] : publishing_) publishing.counter.reset();
   hello_at_ = {};
   last_tail_ = {};
-  barrier_counter_.reset();
+  noop_counter_.reset();
+  newest_ = newest_taken_;
   for (const auto counter : std::exchange(outgoing_counters_, {}))
-    if (auto change = changes_.extract(counter))
-      change.mapped().done({ChangeOutcome::overloaded, nullptr, 0});
-  auto waiting = std::exchange(behind_barrier_, {});
-  std::move(waiting.begin(), waiting.end(), std::back_inserter(behind_next_barrier_));
+    if (auto change = changes_.extract(counter)) change.mapped().done({outcome, nullptr, 0});
+  if (!log_.sole_writer()) return;
+  // What was not written is not waited for.
+  for (auto& behind : behind_) behind.counter = std::min(behind.counter, newest_);
+  if (!serving_) return;
+  pass_barriers();
+  cover();
 }
 
 }  // namespace veche::node

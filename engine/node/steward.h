@@ -3,7 +3,9 @@
 //
 // Every change is appended first and judged when it comes back: of two that contradict each other
 // the first in log order holds. A definite "no" about something that another node may just have
-// written is given only behind a barrier: a NOOP appended after the question and applied.
+// written is given only behind a barrier: a record appended after the question and applied. In a
+// log that nobody else writes into, everything that was appended before the question is enough, so
+// that a question writes nothing.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +39,7 @@ enum class ChangeOutcome : std::uint8_t {
   overtaken,         // somebody else's change or tree came first: read it, and try again
   limit_reached,     // as many polls, changes of a draft, or trees as a log may hold
   overloaded,
+  draining,
   starting,
   unknown,  // it may yet be written: look at the poll, and ask again
 };
@@ -121,6 +124,7 @@ class Steward {
   struct Settling {
     std::set<model::PartitionId> missing;
     bool close = false;
+    model::Instant since;  // when the change was applied
     std::vector<ChangeDone> done;
   };
 
@@ -133,9 +137,11 @@ class Steward {
     model::Instant since;
     std::function<void(bool covered)> tell;  // false: it took too long
   };
+  // Waits for one of our records, this one or a later one, to be applied.
   struct Behind {
-    BarrierDone done;
+    std::uint64_t counter;
     model::Instant since;
+    BarrierDone done;
   };
 
   // What is under way for the next publication of a poll.
@@ -146,6 +152,7 @@ class Steward {
     bool was_ours = true;                  // the last publication
   };
 
+  bool asks_for_the_time(model::Instant now) const;
   bool knows_the_time(model::Instant now) const;
   void append_hello(model::Instant now);
   void on_publication(const apply::ControlApplied& applied, model::Instant now);
@@ -154,7 +161,9 @@ class Steward {
   void on_tail(const apply::ControlApplied& applied, const v1::Tail& tail, model::Instant now);
   void when_covered(model::Offset at, std::function<void(bool covered)> tell);
   void cover();
+  void pass_barriers();
   void expire(model::Instant now);
+  void refused(ChangeOutcome outcome);
   void open_and_close(model::Instant now);
   void on_own(const apply::ControlApplied& applied, const v1::Record& record, ChangeDone done);
   void on_own_change(const v1::PollChange& change, bool changed, const ChangeDone& done);
@@ -182,16 +191,20 @@ class Steward {
   std::map<model::PollId, model::Instant> on_its_way_;
   std::map<model::PollId, Publishing> publishing_;
   model::Instant looked_at_;  // when it was last asked what is due
-  std::vector<Behind> behind_next_barrier_;
-  std::vector<Behind> behind_barrier_;
-  std::optional<std::uint64_t> barrier_counter_;  // of our NOOP that is on its way
-  model::Instant barrier_at_;
+  // Counters of our records: the newest of all, of those that the log took, and that are applied.
+  std::uint64_t newest_ = 0, newest_taken_ = 0, newest_applied_ = 0;
+  std::vector<Behind> behind_;                 // barriers
+  std::optional<std::uint64_t> noop_counter_;  // of our NOOP that is on its way
+  model::Instant noop_at_;
   // What applied records led to: told when the directory is published and the log has proven them.
   std::vector<Uncovered> uncovered_;
   model::Offset durable_;
   model::Instant last_tail_;  // when ours was appended last
   model::Instant now_;        // as the caller last said
-  model::Instant asked_at_;   // when the others were last asked what time it is, by our HELLO
+  // Our HELLO asks the others what time it is: the first one since the clock was set, and when it,
+  // or one after it, came back out of the log.
+  std::uint64_t asking_ = 0;
+  std::optional<model::Instant> asked_at_;
   Peers peers_;
 };
 

@@ -264,6 +264,8 @@ http::Response refused_change(const node::ChangeResult& result) {
                       limits::kDraftChanges));
     case node::ChangeOutcome::overloaded:
       return refusal(model::Outcome::overloaded, wire::Language::en);
+    case node::ChangeOutcome::draining:
+      return refusal(model::Outcome::draining, wire::Language::en);
     case node::ChangeOutcome::starting:
       return refusal(model::Outcome::starting, wire::Language::en);
     case node::ChangeOutcome::unknown:

@@ -90,6 +90,8 @@ void Territories::put(const http::Request& request, http::Responder responder) {
                   json_response(200, fmt::format(R"({{"version":{}}})", result.tree_version)));
             case node::ChangeOutcome::overloaded:
               return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+            case node::ChangeOutcome::draining:
+              return responder.send(refusal(model::Outcome::draining, wire::Language::en));
             case node::ChangeOutcome::starting:
               return responder.send(refusal(model::Outcome::starting, wire::Language::en));
             case node::ChangeOutcome::unknown:

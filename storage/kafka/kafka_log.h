@@ -70,6 +70,7 @@ class KafkaLog final : public model::Log {
 
   std::uint16_t partitions() const override { return genesis_.partitions; }
   model::LogId id() const override { return genesis_.log_id; }
+  bool sole_writer() const override { return false; }
   model::AppendStatus append(model::PartitionId partition, model::RecordBatch records) override;
   void consume(model::PartitionId partition, model::Offset from, model::LogSink& sink) override;
   model::LogEnd end(model::PartitionId partition) const override;

@@ -60,6 +60,7 @@ class EmbeddedLog final : public model::Log {
 
   std::uint16_t partitions() const override { return partitions_; }
   model::LogId id() const override { return id_; }
+  bool sole_writer() const override { return true; }
   model::AppendStatus append(model::PartitionId partition, model::RecordBatch records) override;
   void consume(model::PartitionId partition, model::Offset from, model::LogSink& sink) override;
   model::LogEnd end(model::PartitionId partition) const override;

@@ -7,6 +7,11 @@
 // once, with other answers too. Then the faults stop, and everybody must get a definite answer. The
 // last poll discloses in steps: whichever node comes first writes what it shows next.
 //
+// Some runs are of one node whose log nobody else writes into: what it takes comes back once, in
+// order, or was still in the process that died.
+//
+// All the while nodes are asked what control says: an answer from before the question is a fault.
+//
 // The checker below reads the log with rules of its own and holds everything against it.
 #pragma once
 
@@ -56,6 +61,7 @@ struct Seen {
   int counted = 0, accepted = 0, recorded = 0, already_voted = 0, closed = 0, unknown = 0;
   int duplicates = 0, behind_close = 0, crashes = 0, rebuilds = 0, lost = 0, doubled = 0;
   int redelivered = 0, checkpoints = 0;
+  int shared_barriers = 0, sole_barriers = 0, given_up_barriers = 0;
   int publications = 0, batches = 0;
 };
 
@@ -90,6 +96,7 @@ struct SharedLog {
   }
   std::array<std::vector<std::string>, kPartitions + 1> all;
   std::vector<InFlight> in_flight;
+  bool has_sole_writer = false;
 };
 
 // One node's connection to it.
@@ -105,6 +112,7 @@ class NodeLog final : public model::Log {
 
   std::uint16_t partitions() const override { return kPartitions; }
   model::LogId id() const override { return {}; }
+  bool sole_writer() const override { return shared_.has_sole_writer; }
   model::AppendStatus append(PartitionId partition, model::RecordBatch records) override {
     if (refusing_) return model::AppendStatus::full;
     for (const auto record : records)
@@ -284,7 +292,8 @@ class World final : node::ReplySink {
     for (const auto& poll : polls_)
       for (auto& record : writer.schedule(poll))
         log_.records(model::kControl).push_back(std::move(record));
-    slots_.resize(1 + dice_.below(5));
+    log_.has_sole_writer = dice_.chance(20);
+    slots_.resize(log_.has_sole_writer ? 1 : 1 + dice_.below(5));
     const auto shards = 1 + dice_.below(2);
     for (auto& slot : slots_) {
       slot.disks.resize(shards);
@@ -325,6 +334,7 @@ class World final : node::ReplySink {
     std::vector<samples::MemoryDisk> disks;
     std::chrono::milliseconds skew{0};  // of its clock
     std::unique_ptr<SimNode> node;
+    int questions = 0;  // that are not answered
   };
   struct Client {
     std::uint64_t voter;
@@ -355,7 +365,8 @@ class World final : node::ReplySink {
     if (what < 60) return deliver();
     if (what < 75) return ask();
     if (what < 85) return tick();
-    if (what < 97) return run_mail();
+    if (what < 95) return run_mail();
+    if (what < 97) return question();
     if (what < 99) return checkpoint();
     crash_or_restart();
   }
@@ -379,6 +390,10 @@ class World final : node::ReplySink {
 
   void land() {
     for (int i = 0; i < 3 && !log_.in_flight.empty(); ++i) {
+      if (log_.has_sole_writer) {
+        land_first();
+        continue;
+      }
       const auto which = faults_ ? dice_.below(log_.in_flight.size()) : 0;
       const auto at = log_.in_flight.begin() + static_cast<std::ptrdiff_t>(which);
       if (faults_ && at->not_before > now_) continue;
@@ -399,12 +414,19 @@ class World final : node::ReplySink {
     }
   }
 
+  void land_first() {
+    const auto first = log_.in_flight.begin();
+    log_.records(first->partition).push_back(std::move(first->record));
+    log_.in_flight.erase(first);
+  }
+
   void deliver() {
     auto* node = any_node();
     if (!node) return;
     auto& cursor = node->log.cursors[dice_.below(node->log.cursors.size())];
     const auto& records = log_.records(cursor.partition);
-    if (faults_ && dice_.chance(2)) {
+    const bool may_fail = faults_ && !log_.has_sole_writer;
+    if (may_fail && dice_.chance(2)) {
       cursor.next -= std::min(cursor.next, dice_.below(5));
       ++seen_.redelivered;
     }
@@ -413,7 +435,7 @@ class World final : node::ReplySink {
     model::RecordBatch batch;
     for (std::size_t i = 0; i < count; ++i) batch.push(records[cursor.next + i]);
     const auto end = cursor.next + count;
-    const auto lag = faults_ && dice_.chance(40) ? dice_.below(6) : 0;
+    const auto lag = may_fail && dice_.chance(40) ? dice_.below(6) : 0;
     cursor.durable = std::max(cursor.durable, end - std::min(end, lag));
     const auto first = std::exchange(cursor.next, end);
     node->deliver(cursor.partition, first, batch, cursor.durable);
@@ -483,6 +505,33 @@ class World final : node::ReplySink {
     client.done = !faults_ || dice_.chance(70);    // some ask again, to hear the same
   }
 
+  // Is everything applied that was in control, or of a sole writer on its way there, before?
+  void question() {
+    auto& slot = slots_[dice_.below(slots_.size())];
+    if (!slot.node || !faults_) return;
+    auto& node = *slot.node;
+    node.at(now_ + slot.skew);
+    auto least = log_.records(model::kControl).size();
+    if (log_.has_sole_writer)
+      least += static_cast<std::size_t>(
+          std::count_if(log_.in_flight.begin(), log_.in_flight.end(),
+                        [](const auto& each) { return each.partition == model::kControl; }));
+    ++slot.questions;
+    node.steward.barrier(
+        [this, &slot, least](bool passed, Instant) {
+          --slot.questions;
+          if (!passed) {
+            ++seen_.given_up_barriers;
+            return;
+          }
+          ++(log_.has_sole_writer ? seen_.sole_barriers : seen_.shared_barriers);
+          expect(slot.node->steward.position().next.value >= least,
+                 "a question is answered from before it");
+        },
+        node.now());
+    end_round(node);
+  }
+
   void tick() {
     if (auto* node = any_node()) {
       node->tick();
@@ -513,7 +562,12 @@ class World final : node::ReplySink {
     if (!slot.node) return start(slot);
     if (!faults_) return;
     slot.node.reset();
+    slot.questions = 0;
     ++seen_.crashes;
+    if (log_.has_sole_writer) {
+      for (auto left = dice_.below(log_.in_flight.size() + 1); left > 0; --left) land_first();
+      log_.in_flight.clear();
+    }
     if (!dice_.chance(25)) return;
     slot.disks.assign(slot.disks.size(), {});
     ++seen_.rebuilds;
@@ -530,6 +584,7 @@ class World final : node::ReplySink {
       if (!client.done) return fmt::format("voter {} has no definite answer", client.voter);
     if (!log_.in_flight.empty()) return "records are on their way";
     for (const auto& slot : slots_) {
+      if (slot.questions > 0) return "a question has no answer";
       for (const auto& cursor : slot.node->log.cursors)
         if (cursor.next != log_.records(cursor.partition).size()) return "a node is behind";
       for (const auto& mail : slot.node->mail)
@@ -611,6 +666,7 @@ class World final : node::ReplySink {
     for (const auto& answered : answered_) check_answer(answered, truth, accepted);
     for (auto& slot : slots_) check_tallies(*slot.node, truth);
     check_publications(truth.back());
+    if (log_.has_sole_writer) check_questions_wrote_nothing();
     for (auto& slot : slots_) check_rebuilt(*slot.node);
     expect(!shown_.differ, "two nodes show different results as one version");
   }
@@ -710,6 +766,16 @@ class World final : node::ReplySink {
       ++row[1u + counted.option];
     }
     return row;
+  }
+
+  // What there is proves the tail, once a minute.
+  void check_questions_wrote_nothing() {
+    const auto& control = log_.records(model::kControl);
+    const auto proofs = std::count_if(control.begin(), control.end(), [](const auto& bytes) {
+      v1::Record record;
+      return record.ParseFromString(bytes) && record.has_noop();
+    });
+    expect(static_cast<std::uint64_t>(proofs) <= 3 * boots_, "questions wrote into the log");
   }
 
   // Every node is where a node without any index gets to by reading the log.

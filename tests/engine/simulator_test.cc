@@ -27,7 +27,8 @@ constexpr int Seen::*kParts[] = {
     &Seen::counted,    &Seen::accepted,     &Seen::recorded, &Seen::already_voted,
     &Seen::closed,     &Seen::unknown,      &Seen::duplicates, &Seen::behind_close,
     &Seen::crashes,    &Seen::rebuilds,     &Seen::lost,     &Seen::doubled,
-    &Seen::redelivered, &Seen::checkpoints, &Seen::publications, &Seen::batches};
+    &Seen::redelivered, &Seen::checkpoints, &Seen::publications, &Seen::batches,
+    &Seen::shared_barriers, &Seen::sole_barriers, &Seen::given_up_barriers};
 
 // What the first seed that broke a promise says; empty: none did. `sum` is what all of them met.
 std::string broken_by(std::uint64_t first, std::uint64_t last, Seen& sum) {

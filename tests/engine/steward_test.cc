@@ -28,8 +28,10 @@ constexpr PartitionId kFirst{0};
 
 class HandLog final : public model::Log {
  public:
+  explicit HandLog(bool sole_writer) : sole_writer_(sole_writer) {}
   std::uint16_t partitions() const override { return 1; }
   model::LogId id() const override { return {}; }
+  bool sole_writer() const override { return sole_writer_; }
   AppendStatus append(PartitionId, model::RecordBatch records) override {
     if (status == AppendStatus::queued)
       for (const auto record : records) on_its_way.emplace_back(record);
@@ -47,7 +49,15 @@ class HandLog final : public model::Log {
   AppendStatus status = AppendStatus::queued;
   model::LogEnd known_end{};
   std::vector<std::string> on_its_way;
+
+ private:
+  const bool sole_writer_;
 };
+
+bool is_hello(const std::string& bytes) {
+  v1::Record record;
+  return record.ParseFromString(bytes) && record.has_hello();
+}
 
 model::RecordBatch batch(const std::vector<std::string>& records) {
   model::RecordBatch batch;
@@ -57,7 +67,7 @@ model::RecordBatch batch(const std::vector<std::string>& records) {
 
 class StewardTest : public testing::Test, protected StewardEvents {
  protected:
-  StewardTest() { steward_.say_hello(now_); }
+  explicit StewardTest(bool sole_writer = false) : log_(sole_writer) { steward_.say_hello(now_); }
 
   void deliver(const std::vector<std::string>& records) {
     const auto first = steward_.position().next;
@@ -183,6 +193,63 @@ TEST_F(StewardTest, GivesUpWhatWaitsBehindABarrierTooLong) {
   EXPECT_THAT(passed, ElementsAre(false));
 }
 
+// Each of them waits for something new while it is told.
+TEST_F(StewardTest, TellsThoseWhoAskAgainWhileTheyAreTold) {
+  round();
+  constexpr int kAskers = 100;
+  int passed = 0, given_up = 0;
+  const auto ask = [&](const auto& self) -> void {
+    steward_.barrier(
+        [&, self](bool in_time, Instant) {
+          if (!in_time && ++given_up <= kAskers) return self(self);
+          passed += in_time;
+        },
+        now_);
+  };
+  for (int i = 0; i < kAskers; ++i) ask(ask);
+  steward_.flush();
+  log_.take();
+  pass(9s);
+  EXPECT_EQ(given_up, kAskers);
+  for (int rounds = 0; rounds < 3; ++rounds) round();
+  EXPECT_EQ(passed, kAskers);
+}
+
+TEST_F(StewardTest, WritesOneBarrierForAllWhoComeDuringARoundTrip) {
+  round();
+  constexpr int kRoundTrips = 20, kAskersEach = 1'000;
+  int passed = 0;
+  std::size_t written = 0;
+  for (int trip = 0; trip < kRoundTrips; ++trip) {
+    for (int i = 0; i < kAskersEach; ++i)
+      steward_.barrier([&](bool in_time, Instant) { passed += in_time; }, now_);
+    steward_.flush();
+    written += log_.on_its_way.size();
+    deliver(log_.take());
+  }
+  EXPECT_LE(written, std::size_t{kRoundTrips});
+  round();
+  round();
+  EXPECT_EQ(passed, kRoundTrips * kAskersEach);
+}
+
+// What is applied then may be older than the question.
+TEST_F(StewardTest, LetsWhoComesWhileABarrierIsOnItsWayWaitForTheNextOne) {
+  round();
+  std::vector<int> passed;
+  const auto ask = [&](int who) {
+    steward_.barrier([&, who](bool, Instant) { passed.push_back(who); }, now_);
+  };
+  ask(1);
+  steward_.flush();
+  const auto first = log_.take();
+  ask(2);
+  deliver(first);
+  EXPECT_THAT(passed, ElementsAre(1));
+  round();
+  EXPECT_THAT(passed, ElementsAre(1, 2));
+}
+
 TEST_F(StewardTest, DoesNothingByTheClockUntilTheOthersCouldAnswerItsHello) {
   now_ = samples::kEpoch;
   serve_a_poll();
@@ -204,14 +271,94 @@ TEST_F(StewardTest, AsksTheOthersForTheTimeWhenItsClockWasSet) {
   steward_.flush();
   const auto asked = log_.take();
   ASSERT_EQ(asked.size(), 1u);
-  v1::Record record;
-  ASSERT_TRUE(record.ParseFromString(asked[0]));
-  EXPECT_TRUE(record.has_hello());
+  EXPECT_TRUE(is_hello(asked[0]));
+  deliver(asked);
   log_.known_end = {steward_.position().next, now_};
   deliver({first.noop({}, now_ - 1h), second.noop({}, now_ - 1h)});
   pass(3s);
   round();
   EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::scheduled);
+}
+
+// Brokers are away, the clock jumps, brokers are back: nothing is known of the time until then.
+TEST_F(StewardTest, DoesNotTrustASetClockBeforeTheOthersCouldHearIt) {
+  serve_a_poll();
+  log_.status = AppendStatus::unavailable;
+  now_ = samples::kEpoch + 1h;
+  steward_.clock_stepped(now_);
+  steward_.flush();
+  for (int seconds = 0; seconds < 30; ++seconds) pass(1s);
+  log_.status = AppendStatus::queued;
+  pass(250ms);
+  auto asked = log_.take();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_TRUE(is_hello(asked[0]));
+  pass(9s);  // it was lost
+  asked = log_.take();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_TRUE(is_hello(asked[0]));
+  deliver(asked);
+  pass(1'900ms);
+  EXPECT_THAT(log_.take(), IsEmpty()) << "an answer may be on its way";
+  pass(100ms);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::open) << "nobody is there";
+}
+
+TEST_F(StewardTest, DoesNotTakeAnOlderHelloForOneAboutItsNewClock) {
+  steward_.flush();
+  const auto first = log_.take();
+  now_ = samples::kEpoch + 1h;
+  steward_.clock_stepped(now_);
+  steward_.flush();
+  const auto asked = log_.take();
+  deliver(tree_and_poll());
+  deliver(first);
+  pass(3s);
+  EXPECT_THAT(log_.take(), IsEmpty());
+  deliver(asked);
+  pass(2s);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::open);
+}
+
+TEST_F(StewardTest, AsksForTheTimeUntilOneOfThoseWhoWereThereAnswers) {
+  samples::Writer other(3);
+  deliver({other.hello(5, {}, now_)});
+  serve_a_poll();
+  deliver({other.noop({}, now_)});
+  now_ = samples::kEpoch + 1h;
+  steward_.clock_stepped(now_);
+  round();
+  for (int times = 0; times < 3; ++times) {
+    pass(9s);
+    const auto asked = log_.take();
+    ASSERT_EQ(asked.size(), 1u) << "it opens nothing";
+    EXPECT_TRUE(is_hello(asked[0]));
+  }
+  log_.known_end = {steward_.position().next, now_};
+  deliver({other.noop({}, now_ - 1h)});
+  EXPECT_TRUE(steward_.clock_is_off(now_));
+  pass(9s);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::scheduled);
+}
+
+TEST_F(StewardTest, GoesByItsOwnClockWhenTheOthersAreSilentForGood) {
+  serve_a_poll();
+  deliver({samples::Writer(3).hello(5, {}, now_)});
+  now_ = samples::kEpoch;
+  steward_.clock_stepped(now_);
+  round();
+  const auto asked_at = now_;
+  while (now_ < asked_at + limits::kPeerMemory - 9s) {
+    pass(9s);
+    round();
+    ASSERT_EQ(published_->find(poll_.id)->phase, model::PollPhase::scheduled);
+  }
+  pass(9s);
+  round();
+  EXPECT_EQ(published_->find(poll_.id)->phase, model::PollPhase::open);
 }
 
 TEST_F(StewardTest, OpensByTheClockEvenIfTheFirstTryIsLost) {
@@ -285,6 +432,40 @@ TEST_F(StewardTest, IsDoneThoughEveryPartitionWasReadyBeforeTheChangeWasDurable)
   proving_ = true;
   deliver({});
   EXPECT_EQ(outcome, ChangeOutcome::done);
+}
+
+TEST_F(StewardTest, GivesUpAChangeThatNotEveryPartitionHasInTime) {
+  serve_a_poll();
+  std::vector<ChangeOutcome> outcomes;
+  const auto change = [&](v1::PollAction action) {
+    steward_.change(
+        {poll_.id, action, nullptr, "test", ""},
+        [&](ChangeResult result) { outcomes.push_back(result.outcome); }, now_);
+    round();
+  };
+  change(v1::POLL_ACTION_OPENED);
+  pass(7s);
+  EXPECT_THAT(outcomes, IsEmpty());
+  pass(2s);
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::unknown));
+  steward_.settled(kFirst, poll_.id, false);  // nobody waits for it any more
+  change(v1::POLL_ACTION_CLOSED);
+  steward_.settled(kFirst, poll_.id, true);
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::unknown, ChangeOutcome::done));
+}
+
+TEST_F(StewardTest, SaysThatItIsDrainingWhenTheLogIsClosing) {
+  serve_a_poll();
+  std::vector<ChangeOutcome> outcomes;
+  for (const auto status : {AppendStatus::closed, AppendStatus::full, AppendStatus::unavailable}) {
+    log_.status = status;
+    steward_.audit(
+        poll_.id, "auditor vera",
+        [&](ChangeResult result) { outcomes.push_back(result.outcome); }, now_);
+    steward_.flush();
+  }
+  EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::draining, ChangeOutcome::overloaded,
+                                    ChangeOutcome::overloaded));
 }
 
 TEST_F(StewardTest, SaysThatAChangeWasOvertakenByAnotherDraft) {
@@ -436,6 +617,62 @@ TEST_F(StewardTest, ThatReadsFromTheBeginningIsRightWhateverATailSaysUntilItServ
   EXPECT_EQ(log_.take().size(), 1u);  // its own tail, for whoever wrote the other
 }
 
+// --- A log that nobody else writes into --------------------------------------------------------
+
+class SoleStewardTest : public StewardTest {
+ protected:
+  SoleStewardTest() : StewardTest(true) {}
+  void ask() {
+    steward_.barrier([this](bool in_time, Instant) { passed_.push_back(in_time); }, now_);
+    steward_.flush();
+  }
+  std::vector<bool> passed_;
+};
+
+TEST_F(SoleStewardTest, WritesNothingForAQuestion) {
+  round();
+  const auto end = steward_.position();
+  for (int i = 0; i < 1'000; ++i) {
+    ask();
+    pass(10ms);
+    round();
+  }
+  EXPECT_EQ(steward_.position(), end);
+  EXPECT_THAT(passed_, testing::AllOf(testing::SizeIs(1'000), testing::Each(true)));
+}
+
+TEST_F(SoleStewardTest, AnswersWhenAllThatItWroteBeforeIsApplied) {
+  deliver({samples::Writer().tree()});
+  round();
+  steward_.change(draft_request(), nullptr, now_);
+  ask();
+  EXPECT_THAT(passed_, IsEmpty());
+  round();
+  EXPECT_THAT(passed_, ElementsAre(true));
+  EXPECT_NE(published_->find(poll_.id), nullptr);
+}
+
+TEST_F(SoleStewardTest, DoesNotAnswerBeforeItHasReadTheLog) {
+  log_.status = AppendStatus::full;  // its HELLO is refused
+  ask();
+  EXPECT_THAT(passed_, IsEmpty());
+  deliver(tree_and_poll());
+  EXPECT_THAT(passed_, IsEmpty());
+  log_.status = AppendStatus::queued;
+  pass(250ms);
+  round();
+  EXPECT_THAT(passed_, ElementsAre(true));
+}
+
+TEST_F(SoleStewardTest, DoesNotWaitForWhatTheLogRefused) {
+  round();
+  log_.status = AppendStatus::full;
+  steward_.audit(poll_.id, "auditor vera", [](ChangeResult) {}, now_);
+  ask();
+  ask();
+  EXPECT_THAT(passed_, ElementsAre(true, true));
+}
+
 // --- Shard -------------------------------------------------------------------------------------
 
 class ShardTest : public testing::Test, protected ShardEvents, protected ReplySink {
@@ -485,7 +722,7 @@ class ShardTest : public testing::Test, protected ShardEvents, protected ReplySi
   Instant now_ = samples::kEpoch;
   std::optional<StopReason> stopped_, may_stop_;
   model::PollDefinition poll_ = samples::poll_of_one_question("poll");
-  HandLog log_;
+  HandLog log_{false};
   samples::MemoryDisk disk_;
   samples::MemoryIndex index_{disk_};
   std::optional<bool> settled_;
@@ -503,6 +740,22 @@ TEST_F(ShardTest, ServesAfterItsHelloWasRefusedOrLost) {
   pass(10s);
   round();
   EXPECT_TRUE(shard_.serving());
+}
+
+// Each of them waits for something new while it is told.
+TEST_F(ShardTest, TellsThoseWhoWaitAnewWhileTheyAreTold) {
+  round();
+  constexpr int kWaiting = 100;
+  int told = 0;
+  const auto next = shard_.positions()[0].second.next;
+  for (int i = 0; i < kWaiting; ++i)
+    shard_.when_applied(kFirst, next.plus(1), [&](bool) {
+      shard_.when_applied(kFirst, next.plus(2), [&](bool applied) { told += applied; });
+    });
+  samples::Writer other(3);
+  deliver({other.noop({})});
+  deliver({other.noop({})});
+  EXPECT_EQ(told, kWaiting);
 }
 
 TEST_F(ShardTest, LetsAVoterTryAgainWhoseRecordWasLost) {
@@ -747,6 +1000,9 @@ TEST_F(PublishingTest, WritesAgainWhatTheLogRefused) {
 TEST_F(PublishingTest, IsSilentWithAWrongClock) {
   open_a_poll();
   steward_.clock_stepped(now_);
+  now_ += limits::kClockSkew;
+  EXPECT_THAT(due(), IsEmpty()) << "the others cannot have heard it";
+  round();
   EXPECT_THAT(due(), IsEmpty()) << "the others were not heard yet";
   now_ += limits::kClockSkew;
   EXPECT_THAT(due(), ElementsAre(poll_.id));

@@ -62,6 +62,7 @@ class Running {
     const std::lock_guard lock(mutex_);
     return positions_[when];
   }
+  model::Offset end_of_control() const { return log_->end(model::kControl).offset; }
   Node& operator*() { return *node_; }
   Node* operator->() { return node_.get(); }
 
@@ -174,6 +175,19 @@ TEST_F(NodeTest, IsWhereItWasAfterItsIndexWasDeleted) {
   EXPECT_EQ(again.positions("start"), stopped);
   EXPECT_EQ(again.ballots(poll.id), 50u);
   EXPECT_EQ(again.vote(poll, 7, 2), Outcome::already_voted);
+}
+
+TEST_F(NodeTest, WritesNothingForQuestionsBehindABarrier) {
+  Running node(folder_ / "log", folder_ / "index", 1);
+  ASSERT_TRUE(node.start());
+  node.wait_until_ready();
+  const auto end = node.end_of_control();
+  for (int i = 0; i < 1'000; ++i) {
+    std::promise<bool> passed;
+    node->barrier([&](bool in_time) { passed.set_value(in_time); });
+    ASSERT_TRUE(passed.get_future().get());
+  }
+  EXPECT_EQ(node.end_of_control(), end);
 }
 
 TEST_F(NodeTest, DoesNotStartOverALogThatEndsBeforeItsIndex) {

@@ -397,6 +397,21 @@ class HostileBatches(veche.ServerCase):
         self.assert_memory_flat(before, MEMORY_GROWTH_KIB)
         self.assert_counts(poll, {"a": 1})
 
+    @veche.needs_embedded_log
+    def test_refused_ballots_write_nothing(self):
+        later = self.server.create_poll(veche.poll("refused")).json()["id"]
+        tokens = [self.server.issuer.vote(poll, sub_of(poll), "75701310")
+                  for poll in (later, "no-such-poll")]
+        before = self.server.metrics()["veche_log_records"]
+        with self.server.connect() as connection:
+            for _ in range(500):
+                for poll, token in zip((later, "no-such-poll"), tokens, strict=True):
+                    answer = connection.request("POST", f"/v1/polls/{poll}/ballots",
+                                                veche.answers("a"), token=token)
+                    self.assertIn(answer.code, ("poll-not-open", "unknown-poll"), answer)
+        written = self.server.metrics()["veche_log_records"] - before
+        self.assertLess(written, 50, "of a thousand refusals: a proof of each tail once a minute")
+
     def test_a_gateway_that_vanishes_leaves_whole_ballots_only(self):
         poll = self.open()
         lines = [self.server.line(poll, sub_of("vanish", i), "a") for i in range(2000)]
