@@ -173,19 +173,11 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
   if (!has_room_for_batch() || !local_.app.node.reserve(claims->lines))
     return responder.send(refusal(Outcome::overloaded, language));
   const auto detail = request.head.query("detail");
-  auto batch = std::make_shared<Batch>(Batch{responder,
-                                             language,
-                                             detail == "all",
-                                             claims->lines,
-                                             claims->lines,
-                                             std::vector<Line>(claims->lines),
-                                             std::exchange(decoded_, {}),
-                                             0,
-                                             0,
-                                             claims->limits,
-                                             {}});
+  auto batch = std::make_shared<Batch>(
+      Batch{responder, language, detail == "all", claims->limits, std::exchange(decoded_, {}),
+            std::vector<Line>(claims->lines), claims->lines});
   ++batches_;
-  read_lines(batch);
+  slices_.run([this, batch] { return read_line(batch); });
 }
 
 // The token speaks for exactly this body.
@@ -201,40 +193,43 @@ std::optional<http::Response> Ballots::refuse_batch(const auth::BatchClaims& cla
   return std::nullopt;
 }
 
-// A slice at a time, so that the other connections of this thread get their turn, and the engine
-// has the first lines while the last ones are read.
-void Ballots::read_lines(const std::shared_ptr<Batch>& batch) {
-  const auto lines = batch->lines.size();
-  const auto slice_end = std::min(batch->next_line + limits::kBatchSliceLines, lines);
-  for (; batch->next_line < slice_end; ++batch->next_line) {
-    const auto rest = std::string_view(batch->body).substr(batch->next_byte);
-    auto line = rest.substr(0, rest.find('\n'));
-    batch->next_byte += std::min(line.size() + 1, rest.size());
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    cast_line(batch, batch->next_line, line, false);
-  }
-  flush();
-  if (slice_end < lines) return local_.worker.post([this, batch] { read_lines(batch); });
-  std::string().swap(batch->body);  // the answer may be a while
-  if (!batch->behind_barrier.empty()) resume_lines(batch);
+// False: that was the last one. The engine has the first lines while the last ones are read.
+bool Ballots::read_line(const std::shared_ptr<Batch>& batch) {
+  const auto rest = std::string_view(batch->body).substr(batch->next_byte);
+  auto line = rest.substr(0, rest.find('\n'));
+  batch->next_byte += std::min(line.size() + 1, rest.size());
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  cast_line(batch, batch->next_line, line, false);
+  if (++batch->next_line < batch->lines.size()) return true;
+  if (batch->behind_barrier.empty())
+    std::string().swap(batch->body);  // the answer may be a while
+  else
+    read_again_behind_barrier(batch);
+  return false;
 }
 
 // Lines about polls that this node does not know as open: decided once more behind one barrier.
-void Ballots::resume_lines(const std::shared_ptr<Batch>& batch) {
+void Ballots::read_again_behind_barrier(const std::shared_ptr<Batch>& batch) {
   auto again = [this, batch](bool passed) {
-    for (const auto& [number, text] : std::exchange(batch->behind_barrier, {})) {
-      if (passed) {
-        cast_line(batch, number, text, true);
-        continue;
-      }
-      batch->lines[number].outcome = Outcome::outcome_unknown;
-      local_.app.node.release(1);
-      line_done(batch);
-    }
+    slices_.run([this, batch, passed] { return read_line_again(batch, passed); });
   };
   local_.app.node.barrier([&worker = local_.worker, again = std::move(again)](bool passed) mutable {
     worker.post([again = std::move(again), passed] { again(passed); });
   });
+}
+
+bool Ballots::read_line_again(const std::shared_ptr<Batch>& batch, bool passed) {
+  const auto [number, text] = batch->behind_barrier[batch->next_behind];
+  if (passed) {
+    cast_line(batch, number, text, true);
+  } else {
+    batch->lines[number].outcome = Outcome::outcome_unknown;
+    local_.app.node.release(1);
+    line_done(batch);
+  }
+  if (++batch->next_behind < batch->behind_barrier.size()) return true;
+  std::string().swap(batch->body);
+  return false;
 }
 
 void Ballots::cast_line(const std::shared_ptr<Batch>& batch, std::size_t number,
@@ -321,43 +316,44 @@ std::optional<Ballots::Cast> Ballots::line_cast(const wire::BatchLine& line,
 
 void Ballots::line_done(const std::shared_ptr<Batch>& batch) {
   if (--batch->missing > 0) return;
-  --batches_;
-  answer_batch(*batch);
+  slices_.run([this, batch] { return tell_line(*batch); });
 }
 
-void Ballots::answer_batch(const Batch& batch) {
+// False: that was the last one, and the batch is answered.
+bool Ballots::tell_line(Batch& batch) {
   namespace json = boost::json;
-  std::size_t accepted = 0, recorded = 0, unknown = 0;
-  json::array items;
-  std::string all;
-  for (std::size_t i = 0; i < batch.lines.size(); ++i) {
-    const auto& line = batch.lines[i];
-    const auto text = wire::describe(line.outcome, batch.language);
-    const auto status = line.status != 0 ? line.status : text.status;
-    const auto code = line.status != 0 ? line.code : text.code;
-    accepted += status == 201;
-    recorded += status == 200;
-    unknown += status == 503;
-    if (is_counted(line.outcome) && !batch.detail_all) continue;
-    json::object item{{"line", i + 1}, {"status", status}};
+  const auto& line = batch.lines[batch.told_lines++];
+  const auto text = wire::describe(line.outcome, batch.language);
+  const auto status = line.status != 0 ? line.status : text.status;
+  const auto code = line.status != 0 ? line.code : text.code;
+  batch.accepted += status == 201;
+  batch.recorded += status == 200;
+  batch.unknown += status == 503;
+  if (!is_counted(line.outcome) || batch.detail_all) {
+    json::object item{{"line", batch.told_lines}, {"status", status}};
     item[is_counted(line.outcome) ? "outcome" : "code"] = json::string(code);
     if (!line.receipt.empty()) item["receipt"] = line.receipt;
     if (!line.detail.empty()) item["detail"] = line.detail;
-    if (batch.detail_all)
-      all += json::serialize(item) + '\n';
-    else
-      items.push_back(std::move(item));
+    if (!batch.detail_all && !batch.items.empty()) batch.items += ',';
+    batch.items += json::serialize(item);
+    if (batch.detail_all) batch.items += '\n';
   }
+  if (batch.told_lines < batch.lines.size()) return true;
+  answer_batch(batch);
+  return false;
+}
+
+void Ballots::answer_batch(Batch& batch) {
+  --batches_;
   if (batch.detail_all)
-    return batch.responder.send({200, "application/x-ndjson", std::move(all), {}});
+    return batch.responder.send({200, "application/x-ndjson", std::move(batch.items), {}});
   const auto lines = batch.lines.size();
   batch.responder.send(json_response(
-      200, json::serialize(json::object{{"lines", lines},
-                                        {"accepted", accepted},
-                                        {"recorded", recorded},
-                                        {"rejected", lines - accepted - recorded - unknown},
-                                        {"unknown", unknown},
-                                        {"items", std::move(items)}})));
+      200, fmt::format(R"({{"lines":{},"accepted":{},"recorded":{},"rejected":{},"unknown":{},)"
+                       R"("items":[{}]}})",
+                       lines, batch.accepted, batch.recorded,
+                       lines - batch.accepted - batch.recorded - batch.unknown, batch.unknown,
+                       batch.items)));
 }
 
 // --- To the engine and back --------------------------------------------------------------------
@@ -380,27 +376,27 @@ void Ballots::flush() {
 }
 
 void Ballots::deliver(std::vector<node::Reply> replies) {
-  local_.worker.post([this, replies = std::move(replies)] { on_replies(replies); });
+  local_.worker.post([this, replies = std::move(replies)]() mutable {
+    slices_.run([this, replies = std::move(replies), next = std::size_t{0}]() mutable {
+      on_reply(replies[next]);
+      return ++next < replies.size();
+    });
+  });
 }
 
-void Ballots::on_replies(const std::vector<node::Reply>& replies) {
-  for (const auto& reply : replies) {
-    const auto waiting = take_waiting(reply.ticket);
-    std::string receipt;
-    if (is_counted(reply.outcome) && (!waiting.batch || waiting.batch->detail_all))
-      receipt = local_.secret_of(waiting.poll).receipt(reply.partition, reply.offset);
-    if (!waiting.batch) {
-      answer_single(waiting, reply.outcome, std::move(receipt));
-      continue;
-    }
-    local_.app.metrics.count(reply.outcome);
-    auto& line = waiting.batch->lines[waiting.line];
-    line.outcome = reply.outcome;
-    line.receipt = std::move(receipt);
-    if (reply.outcome == Outcome::invalid_answer && !waiting.faults.empty())
-      line.detail = fmt::format("{}: {}", waiting.faults[0].pointer, waiting.faults[0].detail);
-    line_done(waiting.batch);
-  }
+void Ballots::on_reply(const node::Reply& reply) {
+  const auto waiting = take_waiting(reply.ticket);
+  std::string receipt;
+  if (is_counted(reply.outcome) && (!waiting.batch || waiting.batch->detail_all))
+    receipt = local_.secret_of(waiting.poll).receipt(reply.partition, reply.offset);
+  if (!waiting.batch) return answer_single(waiting, reply.outcome, std::move(receipt));
+  local_.app.metrics.count(reply.outcome);
+  auto& line = waiting.batch->lines[waiting.line];
+  line.outcome = reply.outcome;
+  line.receipt = std::move(receipt);
+  if (reply.outcome == Outcome::invalid_answer && !waiting.faults.empty())
+    line.detail = fmt::format("{}: {}", waiting.faults[0].pointer, waiting.faults[0].detail);
+  line_done(waiting.batch);
 }
 
 Ballots::Waiting Ballots::take_waiting(std::uint64_t ticket) {

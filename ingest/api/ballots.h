@@ -14,13 +14,15 @@
 #include "engine/node/reply.h"
 #include "ingest/api/app.h"
 #include "ingest/api/results.h"
+#include "ingest/http/slices.h"
 #include "ingest/wire/ballot_json.h"
 
 namespace veche::api {
 
 class Ballots final : public node::ReplySink {
  public:
-  Ballots(Local& local, Results& results) : local_(local), results_(results) {}
+  Ballots(Local& local, Results& results)
+      : local_(local), results_(results), slices_(local.worker) {}
 
   void post_ballot(const http::Request& request, std::string_view poll, http::Responder responder);
   void post_batch(const http::Request& request, http::Responder responder);
@@ -52,14 +54,18 @@ class Ballots final : public node::ReplySink {
     http::Responder responder;
     wire::Language language;
     bool detail_all = false;
-    std::size_t reserved = 0;
-    std::size_t missing = 0;
+    std::shared_ptr<const auth::BatchLimits> gateway;
+    std::string body;  // decoded; until the last line is read
     std::vector<Line> lines;
-    std::string body;           // decoded
+    std::size_t missing = 0;
     std::size_t next_line = 0;  // that was not read yet, and where it begins
     std::size_t next_byte = 0;
-    std::shared_ptr<const auth::BatchLimits> gateway;
-    std::vector<std::pair<std::size_t, std::string>> behind_barrier;  // line number, text
+    // Lines that are read once more: number and text, which lies in the body.
+    std::vector<std::pair<std::size_t, std::string_view>> behind_barrier = {};
+    std::size_t next_behind = 0;
+    // The answer, as far as it is written.
+    std::size_t told_lines = 0, accepted = 0, recorded = 0, unknown = 0;
+    std::string items = {};
   };
   // A request that the engine has; found again by its ticket.
   struct Waiting {
@@ -93,22 +99,25 @@ class Ballots final : public node::ReplySink {
 
   std::optional<http::Response> refuse_batch(const auth::BatchClaims& claims,
                                              std::string_view body);
-  void read_lines(const std::shared_ptr<Batch>& batch);
+  bool read_line(const std::shared_ptr<Batch>& batch);
+  void read_again_behind_barrier(const std::shared_ptr<Batch>& batch);
+  bool read_line_again(const std::shared_ptr<Batch>& batch, bool passed);
   void cast_line(const std::shared_ptr<Batch>& batch, std::size_t number, std::string_view text,
                  bool behind_barrier);
   std::optional<Cast> line_cast(const wire::BatchLine& line, const auth::BatchLimits& gateway,
                                 Line& refused);
   void line_done(const std::shared_ptr<Batch>& batch);
-  void resume_lines(const std::shared_ptr<Batch>& batch);
-  void answer_batch(const Batch& batch);
+  bool tell_line(Batch& batch);
+  void answer_batch(Batch& batch);
 
   void send(node::BallotRequest request, Waiting waiting);
   void flush();
-  void on_replies(const std::vector<node::Reply>& replies);
+  void on_reply(const node::Reply& reply);
   Waiting take_waiting(std::uint64_t ticket);
 
   Local& local_;
   Results& results_;
+  http::Slices slices_;
   wire::BallotReader reader_;
   std::vector<Waiting> waiting_;  // by ticket
   std::vector<std::uint64_t> free_tickets_;

@@ -16,6 +16,7 @@ import veche
 from minting import sub_of
 
 MEMORY_GROWTH_KIB = 64 * 1024
+LINES = 4_000  # of a large batch: they last longer than anybody should wait
 
 
 class HostileCase(veche.ServerCase):
@@ -396,6 +397,35 @@ class HostileBatches(veche.ServerCase):
             thread.join()
         self.assert_memory_flat(before, MEMORY_GROWTH_KIB)
         self.assert_counts(poll, {"a": 1})
+
+    def test_a_batch_for_a_poll_that_is_not_open_lets_others_in_between(self):
+        """Each line is judged twice, its token too: before the barrier and behind it."""
+        poll = self.server.create_poll(veche.poll("later")).json()["id"]
+        body = b"".join(
+            json.dumps({"token": self.server.issuer.vote(poll, sub_of("later", i), "75701310"),
+                        **veche.answers("a")}).encode() + b"\n" for i in range(LINES))
+        token = self.server.issuer.batch(body, LINES)
+        told = []
+
+        def send():
+            begin = time.monotonic()
+            answer = self.server.post_batch([], token=token, body=body)
+            told.append((answer, time.monotonic() - begin))
+        batch = threading.Thread(target=send)
+        longest = 0
+        # One on each HTTP thread.
+        probes = [self.server.connect() for _ in range(os.cpu_count())]
+        batch.start()
+        while batch.is_alive():
+            for probe in probes:
+                begin = time.monotonic()
+                self.assertEqual(probe.request("GET", "/livez").status, 200)
+                longest = max(longest, time.monotonic() - begin)
+        for probe in probes:
+            probe.close()
+        answer, took = told[0]
+        self.assertEqual(answer.json()["rejected"], LINES, answer)
+        self.assertLess(longest, took / 4, f"of {took} s")
 
     @veche.needs_embedded_log
     def test_refused_ballots_write_nothing(self):
