@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 
 #include "engine/model/assert.h"
 #include "engine/model/limits.h"
@@ -62,12 +61,16 @@ struct Node::ShardThread {
       : owned(partitions),
         sink(mailbox),
         shard(std::move(partitions), node.log_, index,
-              model::RecordWriter(node.options_.boot, lane), node.options_.node_id, node) {}
+              model::RecordWriter(node.options_.boot, lane), node.options_.node_id, node),
+        figures(owned.size()) {
+    shard.leave(figures);
+  }
 
   const std::vector<model::PartitionId> owned;
   Mailbox mailbox;
   MailSink sink;
   Shard shard;
+  ShardFigures figures;
   std::thread thread;
 };
 
@@ -131,6 +134,7 @@ void Node::run_shard(ShardThread& self) {
       next_tick = std::chrono::steady_clock::now() + limits::kTick;
     }
     self.shard.flush();
+    self.shard.leave(self.figures);
     release(self.shard.answered() - std::exchange(answered, self.shard.answered()));
     stop = mail.stop;
   }
@@ -311,17 +315,15 @@ LogTrouble Node::trouble() const {
   return trouble;
 }
 
-NodeStatus Node::status() {
+NodeStatus Node::status() const {
   NodeStatus status;
-  for (auto& shard : shards_) {
-    std::promise<void> asked;
-    shard->mailbox.push([&] {
-      for (const auto& position : shard->shard.positions()) status.positions.push_back(position);
-      status.invalid += shard->shard.invalid();
-      status.duplicates += shard->shard.duplicates();
-      asked.set_value();
-    });
-    asked.get_future().wait();
+  for (const auto& shard : shards_) {
+    const auto& figures = shard->figures;
+    for (std::size_t p = 0; p < shard->owned.size(); ++p)
+      status.applied.emplace_back(
+          shard->owned[p], model::Offset{figures.applied[p].load(std::memory_order_relaxed)});
+    status.invalid += figures.invalid.load(std::memory_order_relaxed);
+    status.duplicates += figures.duplicates.load(std::memory_order_relaxed);
   }
   return status;
 }

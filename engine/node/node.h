@@ -28,7 +28,8 @@
 namespace veche::node {
 
 struct NodeStatus {
-  std::vector<std::pair<model::PartitionId, model::Position>> positions;
+  // The offset behind the last applied record of each ballots partition.
+  std::vector<std::pair<model::PartitionId, model::Offset>> applied;
   std::uint64_t invalid = 0;
   std::uint64_t duplicates = 0;
 };
@@ -67,7 +68,8 @@ class Node final : private ShardEvents, private StewardEvents {
   std::string why_not_ready() const;
   // Whose ballots are refused at once while the others are taken.
   LogTrouble trouble() const;
-  NodeStatus status();
+  // As the shards left it at the end of their last rounds: waits for nobody.
+  NodeStatus status() const;
 
   // Room for `ballots` more requests in flight; each submitted request gives its place back when
   // it is answered.

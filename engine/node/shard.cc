@@ -501,6 +501,14 @@ std::uint64_t Shard::duplicates() const {
   return sum;
 }
 
+void Shard::leave(ShardFigures& figures) const {
+  for (std::size_t p = 0; p < owned_.size(); ++p)
+    figures.applied[p].store(owned_[p]->partition.position().next.value,
+                             std::memory_order_relaxed);
+  figures.invalid.store(invalid(), std::memory_order_relaxed);
+  figures.duplicates.store(duplicates(), std::memory_order_relaxed);
+}
+
 Shard::Owned& Shard::owner_of(const model::PollId& poll, const model::VoterKey& voter) {
   return owned(model::partition_of(poll, voter, log_.partitions()));
 }

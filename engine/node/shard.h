@@ -13,6 +13,7 @@
 //      '------ append; pending --- delivered --- applied -----> answer all who wait
 #pragma once
 
+#include <atomic>
 #include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
@@ -36,6 +37,17 @@
 #include "engine/node/stop_reason.h"
 
 namespace veche::node {
+
+// What may be known of a shard at any time without asking it: its thread leaves it here, and
+// anybody reads it.
+struct ShardFigures {
+  explicit ShardFigures(std::size_t partitions) : applied(partitions) {}
+
+  // The offset behind the last applied record, in the order of the shard's partitions.
+  std::vector<std::atomic<std::uint64_t>> applied;
+  std::atomic<std::uint64_t> invalid{0};
+  std::atomic<std::uint64_t> duplicates{0};
+};
 
 // Told by a shard as it happens, on its thread.
 class ShardEvents {
@@ -89,6 +101,7 @@ class Shard {
   std::vector<std::pair<model::PartitionId, model::Position>> positions() const;
   std::uint64_t invalid() const;
   std::uint64_t duplicates() const;
+  void leave(ShardFigures& figures) const;
 
  private:
   // Somebody waits for the fate of one voter's ballot in one poll.

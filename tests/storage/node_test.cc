@@ -190,6 +190,34 @@ TEST_F(NodeTest, WritesNothingForQuestionsBehindABarrier) {
   EXPECT_EQ(node.end_of_control(), end);
 }
 
+TEST_F(NodeTest, TellsHowFarItsShardsAreWhileTheyAreBusy) {
+  const auto poll = poll_open_now();
+  const auto stopped = run_once(poll);
+  Running again(folder_ / "log", folder_ / "index", 2);
+  const auto sum = [&] {
+    std::uint64_t applied = 0;
+    for (const auto& [partition, next] : again->status().applied) applied += next.value;
+    return applied;
+  };
+  std::uint64_t expected = 0;
+  for (const auto& [partition, position] : stopped)
+    if (partition != model::kControl) expected += position.next.value;
+  EXPECT_EQ(sum(), expected) << "before its threads run: from the index";
+  ASSERT_TRUE(again.start());
+  again.wait_until_ready();
+  std::promise<void> busy, free;
+  again->when_applied({0}, {0}, [&](bool) {
+    busy.set_value();
+    free.get_future().wait();  // as for a checkpoint
+  });
+  busy.get_future().wait();
+  auto asked = std::async(std::launch::async, [&] { return sum(); });
+  EXPECT_EQ(asked.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  free.set_value();
+  EXPECT_GT(asked.get(), expected);
+  EXPECT_EQ(again->status().duplicates, 0u);
+}
+
 TEST_F(NodeTest, DoesNotStartOverALogThatEndsBeforeItsIndex) {
   const auto poll = poll_open_now();
   {

@@ -341,8 +341,8 @@ class Service {
 
   std::string replay_line() {
     std::uint64_t applied = 0, all = 0;
-    for (const auto& [partition, position] : node_->status().positions) {
-      applied += position.next.value;
+    for (const auto& [partition, next] : node_->status().applied) {
+      applied += next.value;
       all += log_->end(partition).offset.value;
     }
     return fmt::format("replaying the log: {} of {} records", applied, all);
@@ -385,14 +385,13 @@ class Service {
 
   api::EngineFacts facts() {
     api::EngineFacts facts;
-    if (!node_->serves()) return facts;  // its threads may not run
     const auto status = node_->status();
     facts.ready = node_->why_not_ready().empty() && !app_->leaving();
     facts.invalid_records = static_cast<double>(status.invalid);
     facts.duplicate_ballots = static_cast<double>(status.duplicates);
-    for (const auto& [partition, position] : status.positions)
+    for (const auto& [partition, applied] : status.applied)
       facts.partitions.push_back(
-          {node::name_of(partition), position.next.value, log_->end(partition).offset.value});
+          {node::name_of(partition), applied.value, log_->end(partition).offset.value});
     if (embedded_) {
       facts.log_records = static_cast<double>(embedded_->records());
     } else {
