@@ -5,6 +5,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
+#include <rocksdb/transaction_log.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "engine/model/limits.h"
 #include "engine/model/log_line.h"
 #include "storage/keys.h"
+#include "storage/read_error.h"
 
 namespace veche::storage {
 namespace {
@@ -26,6 +28,8 @@ using model::VoterKey;
 constexpr std::string_view kLogIdKey = "l";
 constexpr std::string_view kFormatKey = "f";
 constexpr int kIndexFormat = 2;  // of everything here, and of the engine's images of polls
+constexpr std::string_view kDelete =
+    "it is derived from the log: delete the folder, and the next start builds it anew";
 constexpr std::string_view kCheckpointFile = "checkpoint-";  // before RocksDB takes it over
 
 std::string position_key(PartitionId partition) {
@@ -104,46 +108,77 @@ IndexStore::IndexStore(std::filesystem::path folder, std::unique_ptr<rocksdb::DB
 IndexStore::~IndexStore() = default;
 
 Result<std::unique_ptr<IndexStore>> IndexStore::open(const std::filesystem::path& folder,
-                                                     const model::LogId& log) {
+                                                     const model::LogId& log, rocksdb::Env* env) {
+  auto options = index_options();
+  if (env) options.env = env;
   rocksdb::DB* raw = nullptr;
-  const auto status = rocksdb::DB::Open(index_options(), folder.string(), &raw);
+  const auto status = rocksdb::DB::Open(options, folder.string(), &raw);
   if (!status.ok())
-    return Fault{
-        fmt::format("the index in {} does not open: {}. It is derived from the log: "
-                    "delete the folder, and the next start builds it anew",
-                    folder.string(), status.ToString())};
+    return Fault{fmt::format("the index in {} does not open: {}", folder.string(),
+                             read_error(status, kDelete))};
   std::unique_ptr<IndexStore> store(new IndexStore(folder, std::unique_ptr<rocksdb::DB>(raw)));
-  // After a crash a checkpoint's file may have two names, one of them the database's own: writing
-  // the next checkpoint under the other would destroy it.
+  store->remove_leftovers();
+  if (auto bound = store->bind_to(log); !bound) return bound.error();
+  return store;
+}
+
+// After a crash a checkpoint's file may have two names, one of them the database's own: writing the
+// next checkpoint under the other would destroy it. And the database begins a write-ahead log with
+// each start, which it removes only when a later one was written into: here none ever is.
+void IndexStore::remove_leftovers() const {
+  std::unique_ptr<rocksdb::LogFile> current;
+  const bool known = db_->GetCurrentWalFile(&current).ok();
   std::vector<std::filesystem::path> left_over;
-  for (const auto& file : std::filesystem::directory_iterator(folder))
-    if (file.path().filename().string().starts_with(kCheckpointFile)) left_over.push_back(file);
+  for (const auto& file : std::filesystem::directory_iterator(folder_)) {
+    const auto name = file.path().filename().string();
+    std::error_code gone;
+    const bool is_old_log = known && file.path().extension() == ".log" &&
+                            '/' + name != current->PathName() && file.file_size(gone) == 0;
+    if (name.starts_with(kCheckpointFile) || is_old_log) left_over.push_back(file);
+  }
   for (const auto& file : left_over) std::filesystem::remove(file);
-  std::string id;
-  const auto known = store->db_->Get(rocksdb::ReadOptions(), std::string(kLogIdKey), &id);
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
+}
+
+// The log that the index belongs to from its first use on.
+Result<void> IndexStore::bind_to(const model::LogId& log) {
+  const auto id = read(kLogIdKey);
+  if (!id) return id.error();
   const auto format = std::to_string(kIndexFormat);
-  if (known.IsNotFound()) {
+  if (!*id) {
     rocksdb::WriteBatch batch;
     batch.Put(std::string(kLogIdKey), std::string(log.view()));
     batch.Put(std::string(kFormatKey), format);
-    store->db_->Write(synced, &batch);
-    return store;
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    if (const auto status = db_->Write(synced, &batch); !status.ok())
+      return Fault{fmt::format("a new index in {} cannot be written: {}", folder_.string(),
+                               status.ToString())};
+    return {};
   }
-  if (id != log.view())
+  if (**id != log.view())
     return Fault{
-        fmt::format("the index in {} was derived from another log: delete the folder, and "
-                    "the next start builds it anew",
-                    folder.string())};
-  std::string written;
-  store->db_->Get(rocksdb::ReadOptions(), std::string(kFormatKey), &written);
-  if (written != format)
-    return Fault{
-        fmt::format("the index in {} was written by another version of veche: delete the folder, "
-                    "and the next start builds it anew from the log",
-                    folder.string())};
-  return store;
+        fmt::format("the index in {} was derived from another log: {}", folder_.string(), kDelete)};
+  const auto written = read(kFormatKey);
+  if (!written) return written.error();
+  if (*written != format)
+    return Fault{fmt::format("the index in {} was written by another version of veche: {}",
+                             folder_.string(), kDelete)};
+  return {};
+}
+
+Result<std::optional<std::string>> IndexStore::read(std::string_view key) const {
+  std::string value;
+  const auto status = db_->Get(rocksdb::ReadOptions(), std::string(key), &value);
+  if (status.ok()) return std::optional(std::move(value));
+  if (status.IsNotFound()) return std::optional<std::string>();
+  return Fault{fmt::format("the index in {} cannot be read: {}", folder_.string(),
+                           read_error(status, kDelete))};
+}
+
+void IndexStore::give_up(const rocksdb::Status& status) const {
+  std::fprintf(stderr, "veche: the index in %s cannot be read: %s\n", folder_.c_str(),
+               read_error(status, kDelete).c_str());
+  std::_Exit(74);
 }
 
 Result<std::unique_ptr<IndexStore>> IndexStore::open_read_only(
@@ -153,8 +188,8 @@ Result<std::unique_ptr<IndexStore>> IndexStore::open_read_only(
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(options, folder.string(), &raw);
   if (!status.ok())
-    return Fault{
-        fmt::format("the index in {} cannot be read: {}", folder.string(), status.ToString())};
+    return Fault{fmt::format("the index in {} cannot be read: {}", folder.string(),
+                             read_error(status, kDelete))};
   return std::unique_ptr<IndexStore>(new IndexStore(folder, std::unique_ptr<rocksdb::DB>(raw)));
 }
 
@@ -164,7 +199,7 @@ model::PartitionImage IndexStore::load(PartitionId partition) const {
   std::string position;
   const auto status = db_->Get(rocksdb::ReadOptions(), position_key(partition), &position);
   if (status.IsNotFound()) return image;
-  VECHE_ASSERT(status.ok(), "an index that cannot be read must not be taken for an empty one");
+  if (!status.ok()) give_up(status);
   model::ByteReader in(position);
   image.position.next = {in.number()};
   const auto hash = model::RollingHash::parse(in.text());
@@ -180,14 +215,14 @@ model::PartitionImage IndexStore::load(PartitionId partition) const {
     image.polls.push_back(
         {{get_big_endian<std::uint32_t>(at->key().ToStringView().substr(prefix.size()))},
          at->value().ToString()});
-  VECHE_ASSERT(at->status().ok(), "an index that cannot be read must not be taken for a short one");
+  if (!at->status().ok()) give_up(at->status());
   return image;
 }
 
-std::optional<model::LogId> IndexStore::log() const {
-  std::string id;
-  db_->Get(rocksdb::ReadOptions(), std::string(kLogIdKey), &id);
-  return model::LogId::parse(id);
+Result<std::optional<model::LogId>> IndexStore::log() const {
+  const auto id = read(kLogIdKey);
+  if (!id) return id.error();
+  return *id ? model::LogId::parse(**id) : std::nullopt;
 }
 
 std::optional<Counted> IndexStore::find(PartitionId partition, PollNumber poll,
@@ -196,7 +231,7 @@ std::optional<Counted> IndexStore::find(PartitionId partition, PollNumber poll,
   const auto status = db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(),
                                voter_key(partition, poll, voter), &value);
   if (status.IsNotFound()) return std::nullopt;
-  VECHE_ASSERT(status.ok(), "an index that cannot be read must not be taken for an empty one");
+  if (!status.ok()) give_up(status);
   return read_counted(value.ToStringView());
 }
 
@@ -205,7 +240,7 @@ std::uint64_t IndexStore::count_voters(PartitionId partition, PollNumber poll) c
   const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
   std::uint64_t voters = 0;
   for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) ++voters;
-  VECHE_ASSERT(at->status().ok(), "an index that cannot be read must not be taken for a short one");
+  if (!at->status().ok()) give_up(at->status());
   return voters;
 }
 

@@ -32,22 +32,27 @@
 
 namespace rocksdb {
 class DB;
+class Env;
+class Status;
 }
 
 namespace veche::storage {
 
-// The database under the indexes of all shards. Safe to share between threads.
+// The database under the indexes of all shards. Safe to share between threads. An index that
+// cannot be read once it is open ends the process with 74: to go on without it would count twice.
 class IndexStore {
  public:
-  // Refuses an index that was derived from another log.
+  // Refuses an index that was derived from another log. `env` is the file system; null: the
+  // machine's. It outlives the store.
   static Result<std::unique_ptr<IndexStore>> open(const std::filesystem::path& folder,
-                                                  const model::LogId& log);
+                                                  const model::LogId& log,
+                                                  rocksdb::Env* env = nullptr);
   // For reading alone, while no server runs; does not change the folder.
   static Result<std::unique_ptr<IndexStore>> open_read_only(const std::filesystem::path& folder);
   ~IndexStore();
 
   // The log that it was made from; none: it was never used.
-  std::optional<model::LogId> log() const;
+  Result<std::optional<model::LogId>> log() const;
   model::PartitionImage load(model::PartitionId partition) const;
   std::optional<model::Counted> find(model::PartitionId partition, model::PollNumber poll,
                                      const model::VoterKey& voter) const;
@@ -59,6 +64,11 @@ class IndexStore {
 
  private:
   IndexStore(std::filesystem::path folder, std::unique_ptr<rocksdb::DB> db);
+  // Its value; none: there is no such key.
+  Result<std::optional<std::string>> read(std::string_view key) const;
+  Result<void> bind_to(const model::LogId& log);
+  void remove_leftovers() const;
+  [[noreturn]] void give_up(const rocksdb::Status& status) const;
 
   const std::filesystem::path folder_;
   const std::unique_ptr<rocksdb::DB> db_;

@@ -11,8 +11,8 @@
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
 #include "engine/model/thread_name.h"
-#include "storage/clock.h"
 #include "storage/keys.h"
+#include "storage/read_error.h"
 
 namespace veche::storage {
 namespace {
@@ -24,6 +24,7 @@ using model::PartitionId;
 using model::RecordBatch;
 
 constexpr std::size_t kKeyBytes = 2 + 8;
+constexpr std::string_view kRestore = "restore the log from a copy";
 
 std::string group_key(PartitionId partition, Offset first) {
   std::string key;
@@ -73,13 +74,14 @@ Result<std::unique_ptr<EmbeddedLog>> EmbeddedLog::open(EmbeddedLogOptions option
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::Open(log_options(options.env), options.folder.string(), &raw);
   if (!status.ok())
-    return Fault{
-        fmt::format("the log in {} does not open: {}", options.folder.string(), status.ToString())};
+    return Fault{fmt::format("the log in {} does not open: {}", options.folder.string(),
+                             read_error(status, kRestore))};
   std::unique_ptr<EmbeddedLog> log(
       new EmbeddedLog(std::move(options), std::unique_ptr<rocksdb::DB>(raw)));
   const std::unique_ptr<rocksdb::Iterator> any(log->db_->NewIterator(rocksdb::ReadOptions()));
   any->SeekToFirst();
-  if (!any->Valid() && any->status().ok())
+  if (!any->status().ok()) return log->unreadable(any->status());
+  if (!any->Valid())
     if (auto made = log->make_genesis(); !made) return made.error();
   if (auto read = log->read_genesis(); !read) return read.error();
   if (auto found = log->find_ends(); !found) return found.error();
@@ -111,7 +113,8 @@ Result<void> EmbeddedLog::make_genesis() {
 Result<void> EmbeddedLog::read_genesis() {
   const auto folder = options_.folder.string();
   std::string bytes;
-  db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
+  const auto status = db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
+  if (!status.ok() && !status.IsNotFound()) return unreadable(status);
   const auto batch = RecordBatch::adopt(std::move(bytes));
   const bool whole = batch.whole() && !batch.empty();
   const auto genesis = storage::read_genesis(whole ? *batch.begin() : std::string_view(), folder);
@@ -137,23 +140,23 @@ Result<void> EmbeddedLog::find_ends() {
       const auto first = first_offset(at->key().ToStringView());
       const auto end = first.plus(batch.count()).value;
       if (!batch.whole() || (groups == 1 && end != expected_end))
-        return Fault{
-            fmt::format("partition {} of the log in {} has a hole before offset {}: "
-                        "restore the log from a copy",
-                        partition.value, options_.folder.string(), expected_end)};
+        return Fault{fmt::format("partition {} of the log in {} has a hole before offset {}: {}",
+                                 partition.value, options_.folder.string(), expected_end,
+                                 kRestore)};
       if (groups == 0) ends_[s] = end;
       expected_end = first.value;
     }
+    if (!at->status().ok()) return unreadable(at->status());
     if (groups == 0 || (groups == 1 && expected_end != 0))
-      return Fault{
-          fmt::format("partition {} of the log in {} lacks its first records: restore the log "
-                      "from a copy",
-                      partition.value, options_.folder.string())};
-    if (!at->status().ok())
-      return Fault{fmt::format("the log in {} cannot be read: {}", options_.folder.string(),
-                               at->status().ToString())};
+      return Fault{fmt::format("partition {} of the log in {} lacks its first records: {}",
+                               partition.value, options_.folder.string(), kRestore)};
   }
   return {};
+}
+
+Fault EmbeddedLog::unreadable(const rocksdb::Status& status) const {
+  return Fault{fmt::format("the log in {} cannot be read: {}", options_.folder.string(),
+                           read_error(status, kRestore))};
 }
 
 model::AppendStatus EmbeddedLog::append(PartitionId partition, RecordBatch records) {
@@ -175,7 +178,8 @@ void EmbeddedLog::consume(PartitionId partition, Offset from, model::LogSink& si
 }
 
 model::LogEnd EmbeddedLog::end(PartitionId partition) const {
-  return {{ends_[slot(partition)].load()}, wall_clock()};
+  const auto as_of = options_.clock();  // first: what comes meanwhile may be in it or not
+  return {{ends_[slot(partition)].load()}, as_of};
 }
 
 std::string EmbeddedLog::trouble() const {
@@ -280,8 +284,8 @@ bool EmbeddedLog::catch_up(Consumer& consumer) {
     const auto group = RecordBatch::adopt(at->value().ToString());
     if (!group.whole() || offset > consumer.next) {
       options_.on_fatal(fmt::format(
-          "partition {} of the log in {} has a hole at offset {}: restore the log from a copy",
-          consumer.partition.value, options_.folder.string(), consumer.next.value));
+          "partition {} of the log in {} has a hole at offset {}: {}", consumer.partition.value,
+          options_.folder.string(), consumer.next.value, kRestore));
       return false;
     }
     for (const auto record : group) {
@@ -295,12 +299,13 @@ bool EmbeddedLog::catch_up(Consumer& consumer) {
     watch_disk();
   }
   hand_over();
-  const bool whole = at->status().ok() && consumer.next == end;
-  if (!whole)
-    options_.on_fatal(fmt::format("partition {} of the log in {} cannot be read up to its end: {}",
+  if (!at->status().ok())
+    options_.on_fatal(unreadable(at->status()).message);
+  else if (consumer.next != end)
+    options_.on_fatal(fmt::format("partition {} of the log in {} ends at offset {}, before {}: {}",
                                   consumer.partition.value, options_.folder.string(),
-                                  at->status().ToString()));
-  return whole;
+                                  consumer.next.value, end.value, kRestore));
+  return at->status().ok() && consumer.next == end;
 }
 
 void EmbeddedLog::watch_disk() {

@@ -26,11 +26,13 @@
 #include "engine/model/limits.h"
 #include "engine/model/ports.h"
 #include "engine/model/result.h"
+#include "storage/clock.h"
 #include "storage/genesis.h"
 
 namespace rocksdb {
 class DB;
 class Env;
+class Status;
 }  // namespace rocksdb
 
 namespace veche::storage {
@@ -49,6 +51,8 @@ struct EmbeddedLogOptions {
   std::function<void(std::chrono::nanoseconds took)> on_synced = {};
   // The file system under the log; null: the machine's. Outlives the log.
   rocksdb::Env* env = nullptr;
+  // From any thread: the time, as end() tells it.
+  std::function<model::Instant()> clock = wall_clock;
 };
 
 class EmbeddedLog final : public model::Log {
@@ -88,6 +92,7 @@ class EmbeddedLog final : public model::Log {
   Result<void> make_genesis();
   Result<void> read_genesis();
   Result<void> find_ends();
+  Fault unreadable(const rocksdb::Status& status) const;
   void run();
   void commit(std::vector<Queued> queue);
   bool catch_up(Consumer& consumer);

@@ -10,6 +10,7 @@
 #include "engine/model/record_batch.h"
 #include "storage/genesis.h"
 #include "storage/keys.h"
+#include "storage/read_error.h"
 
 namespace veche::storage {
 namespace {
@@ -20,6 +21,7 @@ using model::RecordBatch;
 
 constexpr std::size_t kKeyBytes = 2 + 8;
 constexpr std::size_t kReadaheadBytes = 2 * 1'024 * 1'024;
+constexpr std::string_view kDamaged = "it is damaged";
 
 std::string group_key(PartitionId partition, Offset first) {
   std::string key;
@@ -37,8 +39,9 @@ Offset first_of(const rocksdb::Iterator& at) {
   return {get_big_endian<std::uint64_t>(at.key().ToStringView().substr(2))};
 }
 
-rocksdb::Options reader_options() {
+rocksdb::Options reader_options(rocksdb::Env* env = nullptr) {
   rocksdb::Options options;
+  if (env) options.env = env;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.max_open_files = -1;  // a running writer may remove files that are read here
   return options;
@@ -51,15 +54,18 @@ std::unique_ptr<rocksdb::Iterator> iterate(rocksdb::DB& db) {
   return std::unique_ptr<rocksdb::Iterator>(db.NewIterator(once));
 }
 
+Fault unreadable(const std::filesystem::path& folder, const rocksdb::Status& status) {
+  return Fault{fmt::format("the log in {} cannot be read: {}", folder.string(),
+                           read_error(status, kDamaged))};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open(
-    const std::filesystem::path& folder) {
+    const std::filesystem::path& folder, rocksdb::Env* env) {
   rocksdb::DB* raw = nullptr;
-  const auto status = rocksdb::DB::OpenForReadOnly(reader_options(), folder.string(), &raw);
-  if (!status.ok())
-    return Fault{
-        fmt::format("the log in {} cannot be read: {}", folder.string(), status.ToString())};
+  const auto status = rocksdb::DB::OpenForReadOnly(reader_options(env), folder.string(), &raw);
+  if (!status.ok()) return unreadable(folder, status);
   std::unique_ptr<EmbeddedLogReader> reader(
       new EmbeddedLogReader(folder, std::unique_ptr<rocksdb::DB>(raw)));
   if (auto read = reader->read_first(); !read) return read.error();
@@ -72,9 +78,7 @@ Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open_live(
   const auto status =
       rocksdb::DB::OpenAsSecondary(reader_options(), folder.string(), scratch.string(), &raw);
   std::unique_ptr<rocksdb::DB> db(raw);
-  if (!status.ok())
-    return Fault{
-        fmt::format("the log in {} cannot be read: {}", folder.string(), status.ToString())};
+  if (!status.ok()) return unreadable(folder, status);
   std::unique_ptr<EmbeddedLogReader> reader(new EmbeddedLogReader(folder, std::move(db)));
   if (auto read = reader->read_first(); !read) return read.error();
   return reader;
@@ -87,7 +91,8 @@ EmbeddedLogReader::~EmbeddedLogReader() = default;
 
 Result<void> EmbeddedLogReader::read_first() {
   std::string bytes;
-  db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
+  const auto status = db_->Get(rocksdb::ReadOptions(), group_key(model::kControl, {0}), &bytes);
+  if (!status.ok() && !status.IsNotFound()) return unreadable(folder_, status);
   const auto batch = RecordBatch::adopt(std::move(bytes));
   const bool whole = batch.whole() && !batch.empty();
   const auto genesis = read_genesis(whole ? *batch.begin() : std::string_view(), folder_.string());
@@ -100,6 +105,7 @@ Result<void> EmbeddedLogReader::read_first() {
 Result<Offset> EmbeddedLogReader::end(PartitionId partition, Offset) const {
   const auto at = iterate(*db_);
   at->SeekForPrev(group_key(partition, {std::numeric_limits<std::uint64_t>::max()}));
+  if (!at->status().ok()) return unreadable(folder_, at->status());
   if (!belongs_to(*at, partition)) return fault(partition, "has no record", {0});
   const auto group = RecordBatch::adopt(at->value().ToString());
   if (!group.whole()) return fault(partition, "has a broken group", first_of(*at));
@@ -124,7 +130,7 @@ Result<void> EmbeddedLogReader::for_each(PartitionId partition, Offset from, Off
       offset = offset.plus(1);
     }
   }
-  if (!at->status().ok()) return fault(partition, at->status().ToString(), next);
+  if (!at->status().ok()) return unreadable(folder_, at->status());
   if (next < to) return fault(partition, "ends", next);
   return {};
 }

@@ -9,14 +9,16 @@
 
 namespace rocksdb {
 class DB;
+class Env;
 }
 
 namespace veche::storage {
 
 class EmbeddedLogReader final : public LogReader {
  public:
-  // The log of a node that does not run.
-  static Result<std::unique_ptr<EmbeddedLogReader>> open(const std::filesystem::path& folder);
+  // The log of a node that does not run. `env` is the file system; null: the machine's.
+  static Result<std::unique_ptr<EmbeddedLogReader>> open(const std::filesystem::path& folder,
+                                                         rocksdb::Env* env = nullptr);
   // The log of a node that may run, as it is at this moment: everything that was durable before,
   // perhaps a little that is not yet. `scratch` is a folder for files of this reader's own, which
   // its owner removes.

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
 
+#include <algorithm>
+
 #include "engine/apply/partition.h"
 #include "tests/engine/samples.h"
+#include "tests/storage/faulty_file_system.h"
 #include "tests/storage/storage_fixture.h"
 
 namespace veche::storage {
@@ -136,6 +139,82 @@ TEST_F(CheckpointedIndexTest, IsBoundToItsLog) {
   auto opened = IndexStore::open(folder_ / "index", samples::bytes16<model::LogId>(1));
   ASSERT_FALSE(opened);
   EXPECT_THAT(opened.error().message, testing::HasSubstr("another log"));
+}
+
+// Whichever of its reads fails at the start, until one time all goes well.
+TEST_F(CheckpointedIndexTest, TellsAReadErrorAsThatAndDoesNotAskToDeleteAnything) {
+  for (int starts = 0; starts < 3; ++starts) {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    index.insert(kHere, kPoll, voter(1), counted(1));
+    checkpoint(index, image_at(2));
+  }
+  for (const char* error : {"Input/output error", "Too many open files"}) {
+    int told = 0;
+    for (int after = 0;; ++after) {
+      const auto name = "image" + std::to_string(after);
+      copy_folder(folder_ / "index", folder_ / name.c_str());
+      const auto disk = std::make_shared<FaultyFileSystem>();
+      const auto env = rocksdb::NewCompositeEnv(disk);
+      disk->fail_a_read(after, error);
+      const auto opened = IndexStore::open(folder_ / name.c_str(), {}, env.get());
+      if (!opened) {
+        ++told;
+        EXPECT_THAT(opened.error().message,
+                    testing::AllOf(testing::HasSubstr(error),
+                                   testing::HasSubstr("Nothing is known to be lost"),
+                                   testing::Not(testing::HasSubstr("delete"))));
+      }
+      std::filesystem::remove_all(folder_ / name.c_str());
+      if (!disk->has_failed_a_read()) break;
+    }
+    EXPECT_GE(told, 5);
+  }
+}
+
+TEST_F(CheckpointedIndexTest, ThatCannotBeReadAnyMoreEndsTheProcess) {
+  {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    index.insert(kHere, kPoll, voter(1), counted(1));
+    checkpoint(index, image_at(2, {{{0}, "zero"}}));
+  }
+  const auto disk = std::make_shared<FaultyFileSystem>();
+  const auto env = rocksdb::NewCompositeEnv(disk);
+  const auto store = IndexStore::open(folder_ / "index", {}, env.get()).value();
+  const auto told = testing::ExitedWithCode(74);
+  const auto* why = "cannot be read: .*Input/output error.*Nothing is known to be lost";
+  const auto failing = [&] { disk->fail_a_read(0, "Input/output error"); };
+  EXPECT_EXIT((failing(), store->find(kHere, kPoll, voter(1))), told, why);
+  EXPECT_EXIT((failing(), store->count_voters(kHere, kPoll)), told, why);
+  EXPECT_EXIT((failing(), store->load(kHere)), told, why);
+}
+
+TEST_F(CheckpointedIndexTest, LeavesNoFilesBehindWhenItIsOpenedAgainAndAgain) {
+  const auto files = [&] {
+    const std::filesystem::directory_iterator all(folder_ / "index");
+    return std::count_if(begin(all), end(all), [](const auto& file) {
+      return file.path().extension() == ".log";
+    });
+  };
+  for (std::uint64_t start = 1; start <= 20; ++start) {
+    const auto store = open();
+    CheckpointedIndex index(*store);
+    index.insert(kHere, kPoll, voter(start), counted(start));
+    checkpoint(index, image_at(start));
+    EXPECT_LE(files(), 2) << start;
+  }
+  EXPECT_EQ(open()->count_voters(kHere, kPoll), 20u);
+}
+
+// The first start writes which log it belongs to: what is not written must not pass for that.
+TEST_F(CheckpointedIndexTest, IsNotOpenedIfItsFirstWriteFails) {
+  const auto disk = std::make_shared<FaultyFileSystem>();
+  const auto env = rocksdb::NewCompositeEnv(disk);
+  disk->fail_syncs(".log");
+  const auto opened = IndexStore::open(folder_ / "index", {}, env.get());
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("the disk is broken"));
 }
 
 TEST_F(CheckpointedIndexTest, OfAnotherFormatIsRefused) {

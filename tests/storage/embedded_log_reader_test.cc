@@ -6,6 +6,7 @@
 
 #include "storage/log/embedded_log.h"
 #include "tests/eventually.h"
+#include "tests/storage/faulty_file_system.h"
 #include "tests/storage/storage_fixture.h"
 
 namespace veche::storage {
@@ -93,6 +94,34 @@ TEST_F(LogReaderTest, StopsAtTheFirstFaultOfItsReader) {
       });
   EXPECT_EQ(done.error().message, "enough");
   EXPECT_EQ(taken, 1);
+}
+
+// Whichever of its reads fails, until one time all goes well.
+TEST_F(LogReaderTest, TellsAReadErrorAsThat) {
+  write({"a", "b"});
+  log_.reset();
+  int told = 0;
+  for (int after = 0;; ++after) {
+    const auto disk = std::make_shared<FaultyFileSystem>();
+    const auto env = rocksdb::NewCompositeEnv(disk);
+    disk->fail_a_read(after, "Input/output error");
+    const auto read_all = [&]() -> Result<void> {
+      const auto reader = EmbeddedLogReader::open(folder_ / "log", env.get());
+      if (!reader) return reader.error();
+      const auto end = (*reader)->end(kHere);
+      if (!end) return end.error();
+      EXPECT_EQ(*end, Offset{3}) << after;
+      return (*reader)->for_each(kHere, {0}, *end,
+                                 [](Offset, std::string_view) -> Result<void> { return {}; });
+    };
+    if (const auto done = read_all(); !done) {
+      ++told;
+      EXPECT_THAT(done.error().message, testing::AllOf(HasSubstr("Input/output error"),
+                                                       HasSubstr("Nothing is known to be lost")));
+    }
+    if (!disk->has_failed_a_read()) break;
+  }
+  EXPECT_GE(told, 3);
 }
 
 TEST_F(LogReaderTest, RefusesAFolderWithoutALog) {

@@ -338,6 +338,87 @@ TEST_F(EmbeddedLogTest, HasEverythingThatItDeliveredAfterAPowerCut) {
   }
 }
 
+// Whichever of its reads fails: it says so, and it does not say that anything is lost.
+TEST_F(EmbeddedLogTest, TellsAReadErrorAtItsStartAsThat) {
+  {
+    const auto log = open();
+    for (const auto* record : {"a", "b", "c"}) write(*log, {record});
+  }
+  for (const char* error : {"Input/output error", "Too many open files"}) {
+    int told = 0;
+    for (int after = 0;; ++after) {
+      SCOPED_TRACE(after);
+      const auto name = "log" + std::to_string(after);
+      copy_folder(folder_ / "log", folder_ / name.c_str());
+      const auto disk = std::make_shared<FaultyFileSystem>();
+      const auto env = rocksdb::NewCompositeEnv(disk);
+      auto on_disk = options(name.c_str());
+      on_disk.env = env.get();
+      disk->fail_a_read(after, error);
+      const auto log = EmbeddedLog::open(on_disk);
+      const bool has_failed = disk->has_failed_a_read();
+      if (log) {
+        EXPECT_EQ((*log)->end(kFirst).offset, Offset{4});
+        (*log)->close();
+      } else {
+        ++told;
+        EXPECT_THAT(log.error().message,
+                    testing::AllOf(HasSubstr(error), HasSubstr("Nothing is known to be lost"),
+                                   testing::Not(HasSubstr("restore"))));
+      }
+      std::filesystem::remove_all(folder_ / name.c_str());
+      if (!has_failed) break;
+    }
+    EXPECT_GE(told, 5);
+  }
+}
+
+TEST_F(EmbeddedLogTest, TellsAReadErrorWhileItCatchesUpAsThat) {
+  constexpr std::size_t kRecords = 100;
+  {
+    const auto log = open();
+    for (std::size_t i = 0; i < kRecords; ++i) write(*log, {std::string(10'000, 'x')});
+  }
+  int times_told = 0;
+  for (int after = 0; after < 5; ++after) {
+    const auto disk = std::make_shared<FaultyFileSystem>();
+    const auto env = rocksdb::NewCompositeEnv(disk);
+    std::string told;
+    auto on_disk = options();
+    on_disk.env = env.get();
+    on_disk.on_fatal = [&](const std::string& why) { told = why; };
+    const auto log = EmbeddedLog::open(on_disk).value();
+    disk->fail_a_read(after, "Input/output error");
+    Heard heard;
+    log->consume(kFirst, {0}, heard);
+    log->close();
+    if (told.empty()) {  // RocksDB had only read ahead, and has tried again
+      EXPECT_EQ(heard.wait_for(kRecords + 1).size(), kRecords + 1);
+      continue;
+    }
+    ++times_told;
+    EXPECT_THAT(told, testing::AllOf(HasSubstr("Input/output error"),
+                                     HasSubstr("Nothing is known to be lost"),
+                                     testing::Not(HasSubstr("restore"))));
+  }
+  EXPECT_GE(times_told, 1);
+}
+
+TEST_F(EmbeddedLogTest, TellsAnEndThatHasAllOfItsTime) {
+  Heard heard;
+  EmbeddedLog* growing = nullptr;
+  auto timed = options();
+  timed.clock = [&] {
+    growing->append(kFirst, batch({"while the clock is read"}));
+    heard.wait_for(2);
+    return wall_clock();
+  };
+  const auto log = EmbeddedLog::open(timed).value();
+  growing = log.get();
+  log->consume(kFirst, {0}, heard);
+  EXPECT_EQ(log->end(kFirst).offset, Offset{2});
+}
+
 TEST_F(EmbeddedLogTest, DeliversNothingOfAGroupThatIsNotSynced) {
   const auto disk = std::make_shared<FaultyFileSystem>();
   const auto env = rocksdb::NewCompositeEnv(disk);

@@ -82,7 +82,9 @@ Result<RecountReport> recount_stopped(const Options& options) {
   if (!log) return log.error();
   const auto index = storage::IndexStore::open_read_only(folder->index());
   if (!index) return index.error();
-  if (const auto of = (*index)->log(); of && *of != (*log)->id())
+  const auto of = (*index)->log();
+  if (!of) return of.error();
+  if (*of && **of != (*log)->id())
     return Fault{fmt::format("the index in {} was made from another log than {}",
                              folder->index().string(),
                              options.log.empty() ? folder->log().string() : options.log)};

@@ -1,0 +1,25 @@
+#include "storage/read_error.h"
+
+#include <fmt/format.h>
+#include <rocksdb/status.h>
+
+namespace veche::storage {
+namespace {
+
+// A file that is gone is an error of the file system as well, but no reading will bring it back.
+bool is_damage(const rocksdb::Status& status) {
+  return status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
+         status.IsInvalidArgument() || status.IsNotSupported();
+}
+
+}  // namespace
+
+std::string read_error(const rocksdb::Status& status, std::string_view if_damaged) {
+  if (is_damage(status)) return fmt::format("{}: {}", status.ToString(), if_damaged);
+  return fmt::format(
+      "{}. Nothing is known to be lost: mend the disk, or let the process open more files if "
+      "they are too many, and start again",
+      status.ToString());
+}
+
+}  // namespace veche::storage
