@@ -216,7 +216,8 @@ void Api::handle(const http::Request& request, http::Responder responder) {
       return responder.send(
           json_response(200, fmt::format(R"({{"name":"veche","version":"{}"}})", VECHE_VERSION)));
     case RouteId::openapi:
-      return responder.send(json_response(200, std::string(kOpenApi)));
+      static const auto kDocument = std::make_shared<const std::string>(kOpenApi);
+      return responder.send(json_response(200, kDocument));
     case RouteId::poll_list_page:
       return pages_.list(request, responder);
     case RouteId::poll_page:

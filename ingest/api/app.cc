@@ -81,7 +81,7 @@ http::Response faulty_document(std::uint16_t status, std::string_view code, std:
   return http::problem(status, code, detail, errors);
 }
 
-http::Response json_response(std::uint16_t status, std::string body) {
+http::Response json_response(std::uint16_t status, http::Body body) {
   return {status, "application/json", std::move(body), {}};
 }
 

@@ -111,6 +111,6 @@ http::Response unknown_change();  // of a poll or a tree
 http::Response refusal_of_stream(http::Response response);
 http::Response faulty_document(std::uint16_t status, std::string_view code, std::string_view detail,
                                const std::vector<model::DocumentFault>& faults);
-http::Response json_response(std::uint16_t status, std::string body);
+http::Response json_response(std::uint16_t status, http::Body body);
 
 }  // namespace veche::api

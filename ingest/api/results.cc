@@ -201,7 +201,7 @@ void Results::answer(const Question& question, const Documents::Document& made) 
   if (etag != headers.end() && wire::has_entity_tag(question.if_none_match, etag->second)) {
     response.status = 304;
     response.content_type = {};
-    response.body.clear();
+    response.body = {};
   }
   question.take(std::move(response));
 }

@@ -1,9 +1,6 @@
 #include "ingest/http/event_stream.h"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +9,7 @@
 #include <random>
 #include <utility>
 
+#include "ingest/http/output.h"
 #include "ingest/http/worker.h"
 
 namespace veche::http {
@@ -44,12 +42,6 @@ Frame bye() {
       fmt::format("event: bye\nretry: {}\ndata: {{}}\n\n", retry_ms()));
 }
 
-// Without it the kernel takes megabytes for a reader who does not read, and they are old news.
-void bound_unsent_bytes(Socket& socket) {
-  const int bytes = limits::kStreamUnsentBytes;
-  setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
-}
-
 }  // namespace
 
 const std::string_view kStreamHeader =
@@ -80,7 +72,7 @@ void EventStream::start(Socket socket) {
   socket_ = std::move(socket);
   error_code ignored;  // a read or write that fails tells
   socket_.non_blocking(true, ignored);
-  bound_unsent_bytes(socket_);
+  bound_unsent_bytes(socket_, limits::kStreamUnsentBytes);  // what it has not sent is old news
   running_ = 2;
   writer_ = write();
   watcher_ = watch();

@@ -19,9 +19,6 @@ namespace veche::http {
 
 class Worker;
 
-// The bytes of an event, or of several; shared by all readers that are sent it.
-using Frame = std::shared_ptr<const std::string>;
-
 // The right to send events to one reader of a stream, for as long as it is there. A small value;
 // all of it belongs to the worker's thread. What is offered to a reader that has gone is dropped.
 class Reader {

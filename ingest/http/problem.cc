@@ -21,7 +21,8 @@ std::string json_of(std::string_view text) {
 Response problem(std::uint16_t status, std::string_view code, std::string_view detail,
                  std::span<const BodyError> errors) {
   Response response{.status = status, .content_type = "application/problem+json"};
-  const auto to = std::back_inserter(response.body);
+  std::string body;
+  const auto to = std::back_inserter(body);
   fmt::format_to(
       to,
       R"({{"type":"urn:veche:problem:{0}","title":"{1}","status":{2},"detail":{3},"code":"{0}")",
@@ -32,7 +33,8 @@ Response problem(std::uint16_t status, std::string_view code, std::string_view d
                    json_of(error.pointer), json_of(error.code), json_of(error.detail));
     separator = ",";
   }
-  response.body += errors.empty() ? "}" : "]}";
+  body += errors.empty() ? "}" : "]}";
+  response.body = std::move(body);
   return response;
 }
 

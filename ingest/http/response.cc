@@ -56,6 +56,11 @@ void append_for_caches(const Response& response, bool for_token, std::string& ou
 
 }  // namespace
 
+const Frame& Body::share() {
+  if (!frame_) frame_ = std::make_shared<const std::string>(std::exchange(text_, {}));
+  return frame_;
+}
+
 Response& Response::with(Header name, std::string value) {
   VECHE_ASSERT(std::none_of(value.begin(), value.end(), is_control), "a header value is one line");
   headers.emplace_back(name, std::move(value));
@@ -123,7 +128,7 @@ std::string_view reason_of(std::uint16_t status) {
   }
 }
 
-void append_response(const Response& response, Framing framing, std::string& out) {
+void append_header(const Response& response, Framing framing, std::string& out) {
   const auto to = std::back_inserter(out);
   fmt::format_to(to, FMT_COMPILE("HTTP/1.1 {} {}\r\n"), response.status,
                  reason_of(response.status));
@@ -142,7 +147,10 @@ void append_response(const Response& response, Framing framing, std::string& out
   else if (framing.keep_alive_1_0)
     out += "Connection: keep-alive\r\n";
   out += "\r\n";
-  if (!framing.head_only && !has_no_length(response.status)) out += response.body;
+}
+
+bool sends_body(const Response& response, Framing framing) {
+  return !framing.head_only && !has_no_length(response.status);
 }
 
 }  // namespace veche::http

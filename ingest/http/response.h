@@ -1,7 +1,9 @@
 // An answer, before it is bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,10 +27,35 @@ enum class Header : std::uint8_t {
   www_authenticate,
 };
 
+// Bytes that many are sent, and nobody changes: an event, or several; the body of an answer.
+using Frame = std::shared_ptr<const std::string>;
+
+// The body of an answer: text of its own, or a frame. Equal answers should be given one frame: then
+// it is held once, however many connections have not taken it yet.
+class Body {
+ public:
+  Body() = default;
+  Body(std::string text) : text_(std::move(text)) {}
+  Body(const char* text) : text_(text) {}
+  Body(Frame frame) : frame_(std::move(frame)) {}
+
+  std::string_view view() const { return frame_ ? std::string_view(*frame_) : text_; }
+  operator std::string_view() const { return view(); }
+  std::size_t size() const { return view().size(); }
+  friend bool operator==(const Body& body, std::string_view text) { return body.view() == text; }
+
+  // The bytes as a frame from now on, without a copy of them.
+  const Frame& share();
+
+ private:
+  std::string text_;
+  Frame frame_;  // null: the text
+};
+
 struct Response {
   std::uint16_t status = 200;
   std::string_view content_type = {};  // of static storage; empty: no Content-Type is sent
-  std::string body = {};               // left out, but for its length, when the request is a HEAD
+  Body body = {};                      // left out, but for its length, when the request is a HEAD
   std::vector<std::pair<Header, std::string>> headers = {};
 
   // Adds a header. A value with a control byte in it is a broken promise and aborts.
@@ -43,10 +70,13 @@ struct Framing {
   bool for_token = false;       // the request came with an Authorization
 };
 
-// Appends the response's bytes to `out`. What it says of caches is added to here, for no route may
+// Appends the response's header to `out`. What it says of caches is added to here, for no route may
 // forget it: unless the handler called the answer public, it is another one for another token, and
 // with a token it is private, or not stored at all.
-void append_response(const Response& response, Framing framing, std::string& out);
+void append_header(const Response& response, Framing framing, std::string& out);
+
+// Whether the response's body follows its header.
+bool sends_body(const Response& response, Framing framing);
 
 // The reason phrase of a status, e.g. "Not Found"; of its class for a status not in use here.
 std::string_view reason_of(std::uint16_t status);

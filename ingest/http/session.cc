@@ -19,6 +19,8 @@ Session::Session(Worker& worker, std::uint32_t connection, Socket socket)
     : worker_(worker), connection_(connection), socket_(std::move(socket)), task_(run()) {
   boost::system::error_code ignored;  // slower answers, nothing worse
   socket_.set_option(Tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
+  bound_unsent_bytes(socket_, limits::kUnsentBytes);
   input_ = {buffer_.data(), 0};
 }
 
@@ -35,7 +37,7 @@ Task Session::run() {
       co_await AllAnswered{*this};
       append_answers();
     } else if (parser_ && parser_->expects_continue() && !has_continued_) {
-      out_ = kContinue;
+      out_.append(kContinue);
       has_continued_ = true;
     }
     if (out_.empty()) {
@@ -44,11 +46,16 @@ Task Session::run() {
       received(read);
     } else {
       enter(Phase::write);
-      const IoResult written = co_await WriteAll(socket_, out_);
-      forget_output();
-      if (reader_) hand_over_stream(!written.error);
+      boost::system::error_code error = out_.write_some(socket_);
+      while (!out_.is_written() && (!error || error == boost::asio::error::would_block)) {
+        const IoResult writable = co_await Ready(socket_, Socket::wait_write);
+        error = writable.error ? writable.error : out_.write_some(socket_);
+      }
+      const bool is_written = out_.is_written();
+      out_.clear();
+      if (reader_) hand_over_stream(is_written);
       is_finished_ =
-          written.error || is_closing_ || (worker_.is_draining() && reading_phase() == Phase::idle);
+          !is_written || is_closing_ || (worker_.is_draining() && reading_phase() == Phase::idle);
     }
   }
   if (has_unread_ && !reader_) co_await linger();
@@ -269,18 +276,16 @@ std::optional<Reader> Session::stream(std::uint32_t ticket) {
 void Session::append_answers() {
   if (worker_.is_draining()) is_closing_ = has_unread_ = true;
   const auto duration = Clock::now() - taken_at_;
-  for (const Exchange& exchange : exchanges_) {
+  for (Exchange& exchange : exchanges_) {
     const bool closes = is_closing_ && &exchange == &exchanges_.back();
     const std::size_t before = out_.size();
     if (exchange.is_stream)
-      out_.append(kStreamHeader).append(reader_ ? kStreamBegin : std::string_view());
+      append_stream_header();
     else
-      append_response(exchange.response,
-                      {.head_only = exchange.method == Method::head,
-                       .close = closes,
-                       .keep_alive_1_0 = exchange.is_http_1_0,
-                       .for_token = exchange.has_token},
-                      out_);
+      out_.append(std::move(exchange.response), {.head_only = exchange.method == Method::head,
+                                                 .close = closes,
+                                                 .keep_alive_1_0 = exchange.is_http_1_0,
+                                                 .for_token = exchange.has_token});
     if (Observer* const observer = worker_.options().observer)
       observer->request_done({worker_.index(), exchange.route, exchange.method,
                               exchange.response.status, duration, exchange.body_bytes,
@@ -290,9 +295,9 @@ void Session::append_answers() {
   answer_bytes_ = 0;
 }
 
-void Session::forget_output() {
-  out_.clear();
-  if (out_.capacity() > limits::kKeptBufferBytes) std::string().swap(out_);
+void Session::append_stream_header() {
+  out_.append(kStreamHeader);
+  if (reader_) out_.append(kStreamBegin);
 }
 
 // --- Ends ----------------------------------------------------------------------------------------

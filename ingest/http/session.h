@@ -16,6 +16,7 @@
 #include "engine/model/limits.h"
 #include "ingest/http/coroutine.h"
 #include "ingest/http/handler.h"
+#include "ingest/http/output.h"
 #include "ingest/http/request_parser.h"
 
 namespace veche::http {
@@ -84,7 +85,7 @@ class Session {
   void refuse_and_close(Response response);
 
   void append_answers();
-  void forget_output();
+  void append_stream_header();
   void answer_rest();
 
   Worker& worker_;
@@ -114,7 +115,7 @@ class Session {
   Clock::time_point taken_at_;
   std::optional<Reader> reader_;  // takes the connection over once its header is written
   std::coroutine_handle<> waiter_;
-  std::string out_;
+  Output out_;
   Task task_;
 };
 

@@ -1,15 +1,18 @@
 #include <gtest/gtest.h>
 
+#include "ingest/http/output.h"
 #include "ingest/http/problem.h"
 #include "ingest/http/response.h"
 
 namespace veche::http {
 namespace {
 
-std::string bytes_of(const Response& response, Framing framing = {}) {
-  std::string out;
-  append_response(response, framing, out);
-  return out;
+std::string bytes_of(Response response, Framing framing = {}) {
+  Output out;
+  out.append(std::move(response), framing);
+  std::string bytes;
+  for (const auto& piece : out.rest()) bytes += piece;
+  return bytes;
 }
 
 TEST(HttpResponse, IsWrittenWhole) {

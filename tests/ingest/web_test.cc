@@ -168,7 +168,7 @@ class PollPages : public testing::Test {
     Reader reader;
     reader.language = language;
     reader.path = "/polls/bridge";
-    return poll_page(view, reader).body;
+    return std::string(poll_page(view, reader).body.view());
   }
 
   http::Response territory(const publish::Published& published, std::string_view of) {
@@ -308,7 +308,7 @@ TEST_F(PollPages, WhatIsShownTogetherIsNotSaidToBeFew) {
                          {},
                          Suppressed::no,
                          Row{2'000, 500, 1'500}});
-  for (const auto& html : {page(made), territory(made, "75603407").body}) {
+  for (const auto& html : {page(made), std::string(territory(made, "75603407").body)}) {
     EXPECT_THAT(html, HasSubstr("only together with others"));
     EXPECT_THAT(html, Not(HasSubstr("oo few people")));
   }
@@ -554,7 +554,7 @@ class PollList : public PollPages {
   }
   std::string list(const PollListView& view = {}) {
     const TerritoryNames names(entry_->tree);
-    return std::string(poll_list(directory_, &names, view, {}).body);
+    return std::string(poll_list(directory_, &names, view, {}).body.view());
   }
 
   model::Directory directory_;
@@ -657,7 +657,7 @@ TEST(LoadPage, TellsSumsAndNamesNoPoll) {
   api::Metrics metrics;
   metrics.count(model::Outcome::accepted, 1'200);
   const auto load = metrics.load(true);
-  const auto document = boost::json::parse(load_json(load).body);
+  const auto document = boost::json::parse(std::string(load_json(load).body));
   EXPECT_EQ(document.at("ballots").at("accepted").as_int64(), 1'200);
   EXPECT_TRUE(document.at("latency").as_array().back().at("seconds").is_null());
   EXPECT_TRUE(document.at("ready").as_bool());
