@@ -9,6 +9,10 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
 
 #include "engine/model/assert.h"
 #include "engine/model/fault_variant.h"
@@ -25,6 +29,8 @@ using model::PartitionId;
 using model::PollNumber;
 using model::VoterKey;
 
+constexpr auto kFilesRetry = std::chrono::seconds(1);
+constexpr int kFilesRetries = 600;
 constexpr std::string_view kLogIdKey = "l";
 constexpr std::string_view kFormatKey = "f";
 constexpr int kIndexFormat = 2;  // of everything here, and of the engine's images of polls
@@ -79,6 +85,14 @@ Counted read_counted(std::string_view value) {
   std::memcpy(&counted.offset.value, value.data(), 8);
   counted.digest = *model::Digest::parse(value.substr(8));
   return counted;
+}
+
+// The process, or the system, has no file descriptor left: soon it may have.
+bool lacks_files(const rocksdb::Status& status) {
+  if (!status.IsIOError()) return false;
+  const auto why = status.ToString();
+  return why.find(std::strerror(EMFILE)) != std::string::npos ||
+         why.find(std::strerror(ENFILE)) != std::string::npos;
 }
 
 rocksdb::Options index_options() {
@@ -176,8 +190,9 @@ Result<std::optional<std::string>> IndexStore::read(std::string_view key) const 
 }
 
 void IndexStore::give_up(const rocksdb::Status& status) const {
-  std::fprintf(stderr, "veche: the index in %s cannot be read: %s\n", folder_.c_str(),
-               read_error(status, kDelete).c_str());
+  model::write_line(model::Stream::err,
+                    fmt::format("veche: the index in {} cannot be read: {}", folder_.string(),
+                                read_error(status, kDelete)));
   std::_Exit(74);
 }
 
@@ -290,7 +305,7 @@ void CheckpointedIndex::begin_checkpoint(std::vector<model::PartitionImage> imag
 }
 
 void CheckpointedIndex::write_checkpoint(const std::vector<model::PartitionImage>& images) const {
-  std::vector<std::pair<std::string, std::string>> entries;
+  Entries entries;
   for (const auto& image : images) {
     entries.emplace_back(position_key(image.partition), position_value(image));
     for (const auto& poll : image.polls)
@@ -309,6 +324,27 @@ void CheckpointedIndex::write_checkpoint(const std::vector<model::PartitionImage
   std::sort(voters.begin(), voters.end(),
             [](const auto* a, const auto* b) { return a->first < b->first; });
 
+  auto status = write_file(entries, voters);
+  for (int tries = 0; lacks_files(status) && tries < kFilesRetries; ++tries) {
+    if (tries == 0)
+      model::write_line(model::Stream::err,
+                        "veche: a checkpoint of the index waits for a free file descriptor: raise "
+                        "the limit of open files (`ulimit -n`)");
+    std::this_thread::sleep_for(kFilesRetry);
+    store_.db().Resume();
+    status = write_file(entries, voters);
+  }
+  if (status.ok()) return;
+  model::write_line(
+      model::Stream::err,
+      fmt::format("veche: a checkpoint of the index cannot be written: {}. The log is unharmed; "
+                  "make room or mend the disk, and start again",
+                  status.ToString()));
+  std::_Exit(74);
+}
+
+rocksdb::Status CheckpointedIndex::write_file(
+    const Entries& entries, const std::vector<const Recent::value_type*>& voters) const {
   const auto file = store_.next_file();
   rocksdb::SstFileWriter writer{rocksdb::EnvOptions(), store_.db().GetOptions()};
   auto status = writer.Open(file);
@@ -322,14 +358,9 @@ void CheckpointedIndex::write_checkpoint(const std::vector<model::PartitionImage
   rocksdb::IngestExternalFileOptions ingest;
   ingest.move_files = true;
   if (status.ok()) status = store_.db().IngestExternalFile({file}, ingest);
-  if (!status.ok()) {
-    model::write_line(
-        model::Stream::err,
-        fmt::format("veche: a checkpoint of the index cannot be written: {}. The log is unharmed; "
-                    "make room or mend the disk, and start again",
-                    status.ToString()));
-    std::_Exit(74);
-  }
+  std::error_code ignored;  // there may be none
+  if (!status.ok()) std::filesystem::remove(file, ignored);
+  return status;
 }
 
 }  // namespace veche::storage

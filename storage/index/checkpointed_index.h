@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/model/checkpoint.h"
@@ -105,7 +106,11 @@ class CheckpointedIndex final : public model::Index {
   };
   using Recent = boost::unordered_flat_map<Key, model::Counted>;
 
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+
   void write_checkpoint(const std::vector<model::PartitionImage>& images) const;
+  rocksdb::Status write_file(const Entries& entries,
+                             const std::vector<const Recent::value_type*>& voters) const;
 
   IndexStore& store_;
   Recent recent_;

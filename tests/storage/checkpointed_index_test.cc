@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <sys/resource.h>
+
+#include <thread>
 
 #include <algorithm>
 
@@ -240,6 +243,25 @@ TEST_F(CheckpointedIndexTest, CanBeReadWhileNoServerRunsAndIsNotChanged) {
   EXPECT_EQ(IndexStore::open_read_only(folder_ / "index").value()->count_voters(kHere, kPoll), 1u);
   EXPECT_FALSE(IndexStore::open_read_only(folder_ / "none"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "none"));
+}
+
+// Strangers' connections may use up what there is for a while.
+TEST_F(CheckpointedIndexTest, ACheckpointWaitsForAFreeFileDescriptor) {
+  const auto store = open();
+  CheckpointedIndex index(*store);
+  index.insert(kHere, kPoll, voter(1), counted(1));
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  setrlimit(RLIMIT_NOFILE, &none);
+  index.begin_checkpoint({image_at(2)});
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(index.ready_for_checkpoint());
+  setrlimit(RLIMIT_NOFILE, &before);
+  index.finish_checkpoint();
+  EXPECT_EQ(index.load(kHere).position.next.value, 2u);
+  EXPECT_EQ(store->find(kHere, kPoll, voter(1)), counted(1));
 }
 
 }  // namespace
