@@ -63,6 +63,31 @@ bool is_browser(const http::RequestHead& head) {
 
 bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
 
+// Whether the answer may be more than some KiB, or without end. As long as one is owed, nothing
+// more of its connection is taken; and where too much is owed to others none is begun.
+bool may_be_large(RouteId route, const http::RequestHead& head) {
+  switch (route) {
+    case RouteId::post_ballot:
+      return head.query("results").has_value();
+    case RouteId::get_receipt:
+    case RouteId::certificate:
+    case RouteId::put_territories:
+    case RouteId::livez:
+    case RouteId::readyz:
+    case RouteId::version:
+    case RouteId::asset:  // of the program: held once, whoever asks
+      return false;
+    default:
+      return true;
+  }
+}
+
+// A ballot is a few hundred bytes: of strangers no more is read.
+bool has_long_ballot(const http::RequestHead& head) {
+  return head.has_body &&
+         head.content_length.value_or(limits::kBallotBodyBytes) > limits::kShortBodyBytes;
+}
+
 http::Route tag(RouteId route) { return static_cast<http::Route>(route); }
 
 // A node is ready although some partitions take no ballots now: it says which.
@@ -108,9 +133,10 @@ Admission Api::head(const http::RequestHead& head) {
     return Admission::refuse(tag(*found.route), is_stream(*found.route)
                                                     ? refusal_of_stream(std::move(*refused))
                                                     : std::move(*refused));
-  if (is_stream(*found.route)) return Admission::accept_stream(tag(*found.route));
   const auto rule = body_rule(*found.route);
-  return Admission::accept(tag(*found.route), rule ? rule->limit_bytes : 0);
+  const auto limit_bytes = rule ? rule->limit_bytes : 0;
+  return may_be_large(*found.route, head) ? Admission::accept_alone(tag(*found.route), limit_bytes)
+                                          : Admission::accept(tag(*found.route), limit_bytes);
 }
 
 // What can be said before the body is read; an overload above all.
@@ -120,6 +146,10 @@ std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead
   if (!is_health(route)) {
     if (local_.app.draining()) return refusal(Outcome::draining, language);
     if (!local_.app.node.serves()) return refusal(Outcome::starting, language);
+    // A ballot is counted in any case; with results it is answered alone.
+    const bool needs_room = may_be_large(route, head) && route != RouteId::post_ballot;
+    if (needs_room && !local_.worker.has_room_for_large_answer())
+      return refusal(Outcome::overloaded, language);
   }
   const auto rule = body_rule(route);
   if (!rule) return std::nullopt;
@@ -140,21 +170,34 @@ std::optional<http::Response> Api::refuse(RouteId route, const http::RequestHead
 
 // What a page is made of is given out in every state: a page that refuses needs it too.
 std::optional<http::Response> Api::refuse_page(RouteId route, const http::RequestHead& head) {
-  const bool answers = !local_.app.draining() && local_.app.node.serves();
+  const bool answers = !local_.app.draining() && local_.app.node.serves() &&
+                       local_.worker.has_room_for_large_answer();
   if (answers || route == RouteId::asset) return std::nullopt;
   return web::error_page(503, web::reader_of(head, local_.app.has_test_data()));
 }
 
-// Bodies of megabytes are read from those alone who hold a token for them.
+// What is longer than a ballot is read from those alone who hold a token for it.
 std::optional<http::Response> Api::refuse_token(RouteId route, const http::RequestHead& head) {
   const auto token = bearer(head.authorization);
-  if (route == RouteId::post_ballot) return std::nullopt;
+  if (route == RouteId::post_ballot) {
+    if (!has_long_ballot(head)) return std::nullopt;
+    const auto claims = local_.verifier().verify_vote(token, now_seconds());
+    return claims ? std::nullopt : std::optional(refusal(claims.error()));
+  }
   if (route == RouteId::post_batch) {
     const auto claims = local_.verifier().verify_batch(token, now_seconds());
     return claims ? std::nullopt : std::optional(refusal(claims.error()));
   }
   const auto claims = local_.verifier().verify_staff(token, now_seconds());
-  return claims ? std::nullopt : std::optional(refusal(claims.error()));
+  if (!claims) return refusal(claims.error());
+  switch (route) {
+    case RouteId::change_poll:
+      return Life::refuse_transition(*claims);
+    case RouteId::put_territories:
+      return Territories::refuse_put(*claims);
+    default:
+      return refuse_without(*claims, auth::Role::kModerator);
+  }
 }
 
 void Api::handle(const http::Request& request, http::Responder responder) {
@@ -255,7 +298,7 @@ Admission MetricsApi::head(const http::RequestHead& head) {
   if (!known || !reads)
     return Admission::refuse(
         kTag, http::problem(404, "not-found", "Here are GET /metrics and GET /load alone."));
-  return Admission::accept(kTag, 0);
+  return Admission::accept_alone(kTag, 0);
 }
 
 void MetricsApi::handle(const http::Request& request, http::Responder responder) {

@@ -155,19 +155,7 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
   const auto claims =
       local_.verifier().verify_batch(bearer(request.head.authorization), now_seconds());
   if (!claims) return responder.send(refusal(claims.error()));
-  decoded_.clear();
-  switch (wire::decode(wire::coding(request.head.content_encoding), request.body,
-                       limits::kBatchBodyBytes, decoded_)) {
-    case wire::Decoding::done:
-      break;
-    case wire::Decoding::too_large:
-      return responder.send(http::problem(
-          413, "too-large",
-          fmt::format("At most {} bytes after decompression.", limits::kBatchBodyBytes)));
-    case wire::Decoding::broken:
-      return responder.send(
-          http::problem(400, "malformed", "The body is not what Content-Encoding says."));
-  }
+  if (auto refused = decode_batch(request)) return responder.send(std::move(*refused));
   if (auto refused = refuse_batch(*claims, decoded_)) return responder.send(std::move(*refused));
   const auto language = wire::language(request.head.accept_language);
   if (!has_room_for_batch() || !local_.app.node.reserve(claims->lines))
@@ -177,7 +165,40 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
       Batch{responder, language, detail == "all", claims->limits, std::exchange(decoded_, {}),
             std::vector<Line>(claims->lines), claims->lines});
   ++batches_;
+  count_bodies(static_cast<std::ptrdiff_t>(batch->body.capacity()));
   slices_.run([this, batch] { return read_line(batch); });
+}
+
+// Into decoded_, as far as there is room for it.
+std::optional<http::Response> Ballots::decode_batch(const http::Request& request) {
+  const auto room = local_.worker.received().room();
+  const auto limit = std::min(limits::kBatchBodyBytes, room);
+  std::string().swap(decoded_);  // a refused one may have left its memory
+  switch (wire::decode(wire::coding(request.head.content_encoding), request.body, limit,
+                       decoded_)) {
+    case wire::Decoding::done:
+      return std::nullopt;
+    case wire::Decoding::too_large:
+      if (limit < limits::kBatchBodyBytes)
+        return refusal(Outcome::overloaded, wire::language(request.head.accept_language));
+      return http::problem(
+          413, "too-large",
+          fmt::format("At most {} bytes after decompression.", limits::kBatchBodyBytes));
+    case wire::Decoding::broken:
+      break;
+  }
+  return http::problem(400, "malformed", "The body is not what Content-Encoding says.");
+}
+
+// The answer may be a while.
+void Ballots::forget_body(Batch& batch) {
+  count_bodies(-static_cast<std::ptrdiff_t>(batch.body.capacity()));
+  std::string().swap(batch.body);
+}
+
+void Ballots::count_bodies(std::ptrdiff_t more_bytes) {
+  body_bytes_ += static_cast<std::size_t>(more_bytes);
+  bodies_part_.set(body_bytes_);
 }
 
 // The token speaks for exactly this body.
@@ -202,7 +223,7 @@ bool Ballots::read_line(const std::shared_ptr<Batch>& batch) {
   cast_line(batch, batch->next_line, line, false);
   if (++batch->next_line < batch->lines.size()) return true;
   if (batch->behind_barrier.empty())
-    std::string().swap(batch->body);  // the answer may be a while
+    forget_body(*batch);
   else
     read_again_behind_barrier(batch);
   return false;
@@ -228,7 +249,7 @@ bool Ballots::read_line_again(const std::shared_ptr<Batch>& batch, bool passed) 
     line_done(batch);
   }
   if (++batch->next_behind < batch->behind_barrier.size()) return true;
-  std::string().swap(batch->body);
+  forget_body(*batch);
   return false;
 }
 

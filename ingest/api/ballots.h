@@ -3,6 +3,7 @@
 // but for deliver.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,7 +23,10 @@ namespace veche::api {
 class Ballots final : public node::ReplySink {
  public:
   Ballots(Local& local, Results& results)
-      : local_(local), results_(results), slices_(local.worker) {}
+      : local_(local),
+        results_(results),
+        slices_(local.worker),
+        bodies_part_(local.worker.received()) {}
 
   void post_ballot(const http::Request& request, std::string_view poll, http::Responder responder);
   void post_batch(const http::Request& request, http::Responder responder);
@@ -97,6 +101,9 @@ class Ballots final : public node::ReplySink {
                            std::uint16_t status, std::string counted);
   void answer_single(const Waiting& waiting, model::Outcome outcome, std::string receipt);
 
+  std::optional<http::Response> decode_batch(const http::Request& request);
+  void count_bodies(std::ptrdiff_t more_bytes);
+  void forget_body(Batch& batch);
   std::optional<http::Response> refuse_batch(const auth::BatchClaims& claims,
                                              std::string_view body);
   bool read_line(const std::shared_ptr<Batch>& batch);
@@ -123,6 +130,8 @@ class Ballots final : public node::ReplySink {
   std::vector<std::uint64_t> free_tickets_;
   std::vector<node::BallotRequest> outgoing_;
   std::size_t batches_ = 0;
+  std::size_t body_bytes_ = 0;  // of the batches that are being read
+  http::HeldBytes::Part bodies_part_;
   std::string decoded_;  // the body of the batch that is being taken
 };
 

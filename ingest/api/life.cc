@@ -212,6 +212,14 @@ void Life::transition(const http::Request& request, std::string_view poll,
   when_visible(local_, request.head, poll, responder, std::move(act));
 }
 
+std::optional<http::Response> Life::refuse_transition(const auth::StaffClaims& claims) {
+  const bool may_act = std::any_of(kActions.begin(), kActions.end(), [&](const Action& action) {
+    return claims.roles.has(action.role);
+  });
+  if (may_act) return std::nullopt;
+  return http::problem(403, "role-missing", "This needs a role that changes polls.");
+}
+
 void Life::change(node::PollChangeRequest request, http::Responder responder) {
   local_.app.node.change(
       request, [&worker = local_.worker, request, responder](node::ChangeResult result) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "ingest/api/app.h"
@@ -20,6 +21,8 @@ class Life {
   void edit(const http::Request& request, std::string_view poll, http::Responder responder);
   // {"action": "...", "reason": "..."}; with If-Match for the version that was read.
   void transition(const http::Request& request, std::string_view poll, http::Responder responder);
+  // Whose roles allow none of the actions.
+  static std::optional<http::Response> refuse_transition(const auth::StaffClaims& claims);
 
  private:
   std::shared_ptr<const model::PollDefinition> read_definition(std::string_view body,

@@ -25,11 +25,16 @@ std::optional<auth::StaffClaims> require_staff(Local& local, const http::Request
   return std::nullopt;
 }
 
+std::optional<http::Response> refuse_without(const auth::StaffClaims& claims, auth::Role role) {
+  if (claims.roles.has(role)) return std::nullopt;
+  return http::problem(403, "role-missing",
+                       fmt::format("This needs the role {}.", name_of(role)));
+}
+
 std::optional<StaffMember> require_role(auth::StaffClaims claims, auth::Role role,
                                         const http::Responder& responder) {
-  if (!claims.roles.has(role)) {
-    responder.send(
-        http::problem(403, "role-missing", fmt::format("This needs the role {}.", name_of(role))));
+  if (auto refused = refuse_without(claims, role)) {
+    responder.send(*std::move(refused));
     return std::nullopt;
   }
   auto by = fmt::format("{} {}", name_of(role), claims.sub);

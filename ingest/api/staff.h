@@ -19,6 +19,9 @@ struct StaffMember {
 std::optional<auth::StaffClaims> require_staff(Local& local, const http::Request& request,
                                                const http::Responder& responder);
 
+// 403 for one who does not hold the role.
+std::optional<http::Response> refuse_without(const auth::StaffClaims& claims, auth::Role role);
+
 // One who holds the role; else the refusal was sent.
 std::optional<StaffMember> require_role(auth::StaffClaims claims, auth::Role role,
                                         const http::Responder& responder);

@@ -64,12 +64,17 @@ void Territories::get(const http::Request& request, http::Responder responder) {
   if (!is_taken) responder.send(http::Response(overloaded));
 }
 
+std::optional<http::Response> Territories::refuse_put(const auth::StaffClaims& claims) {
+  if (auto refused = refuse_without(claims, auth::Role::kOperator)) return refused;
+  if (!claims.territories.is_set()) return std::nullopt;
+  return http::problem(403, "role-missing",
+                       "The tree is for those who hold the role operator everywhere.");
+}
+
 void Territories::put(const http::Request& request, http::Responder responder) {
   const auto member = require_role(local_, request, auth::Role::kOperator, responder);
   if (!member) return;
-  if (member->claims.territories.is_set())
-    return responder.send(http::problem(
-        403, "role-missing", "The tree is for those who hold the role operator everywhere."));
+  if (auto refused = refuse_put(member->claims)) return responder.send(*std::move(refused));
   const auto today = format_date(std::chrono::floor<std::chrono::days>(now_seconds()));
   const std::string valid_from(request.head.query("valid_from").value_or(today));
   if (!apply::parse_date(valid_from))

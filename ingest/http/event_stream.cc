@@ -90,13 +90,14 @@ Task EventStream::write() {
     while (written_frames_ < writing_.size() && !is_ended_) {
       const error_code error = write_some();
       if (!error) continue;
-      if (error != boost::asio::error::would_block) break;
+      if (error != boost::asio::error::would_block || !hold_rest()) break;
       const auto& deadlines = worker_.options().deadlines;
       write_deadline_ = Clock::now() + (is_draining_ ? deadlines.linger : deadlines.stream_write);
       const IoResult writable = co_await Ready(socket_, Socket::wait_write);
       write_deadline_ = Clock::time_point::max();
       if (writable.error) break;
     }
+    held_.clear();
     if (written_frames_ < writing_.size()) break;
     writing_.clear();
   }
@@ -149,6 +150,17 @@ void EventStream::take_waiting() {
   worker_.stream_counts().events += writing_.size() - (writing_.back().slot == kHeartbeatSlot);
 }
 
+// What readers who take it at once are sent is not counted: it is the newest, which is kept anyway.
+// Each slow one may keep another state of the past.
+bool EventStream::hold_rest() {
+  if (!held_.empty()) return true;
+  for (auto i = written_frames_; i < writing_.size(); ++i)
+    held_.emplace_back(worker_.owed(), writing_[i].frame);
+  if (worker_.owed().has_room()) return true;
+  ++worker_.stream_counts().slow;
+  return false;
+}
+
 error_code EventStream::write_some() {
   boost::container::static_vector<boost::asio::const_buffer, kBuffersOfOneWrite> buffers;
   for (auto i = written_frames_; i < writing_.size() && buffers.size() < buffers.capacity(); ++i)
@@ -168,7 +180,10 @@ void EventStream::sweep(Clock::time_point now) {
     if (now >= write_deadline_) reset();
     return;
   }
-  if (now >= write_deadline_) {
+  const auto patience = worker_.options().deadlines.stream_write;
+  const bool is_crowded = !held_.empty() && worker_.owed().is_crowded();
+  if (now + (is_crowded ? patience - std::min(limits::kSlowGrace, patience) : Clock::duration()) >=
+      write_deadline_) {
     ++worker_.stream_counts().slow;
     reset();
   } else if (waiter_ && now - last_taken_ >= worker_.options().heartbeat_interval) {

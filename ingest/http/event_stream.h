@@ -16,6 +16,7 @@
 
 #include "ingest/http/coroutine.h"
 #include "ingest/http/handler.h"
+#include "ingest/http/held_bytes.h"
 #include "ingest/http/response.h"
 
 namespace veche::http {
@@ -65,6 +66,7 @@ class EventStream {
   bool has_work() const { return !waiting_.empty() || is_draining_ || is_ended_; }
   bool discard_input();  // false: the client has gone
   void take_waiting();
+  bool hold_rest();  // false: there is no room to wait for this reader
   boost::system::error_code write_some();
   void end();
   void coroutine_ended();
@@ -82,6 +84,7 @@ class EventStream {
   std::vector<Waiting> waiting_;  // by slot
   std::vector<Waiting> writing_;  // the front one from offset_ on
   std::size_t written_frames_ = 0, offset_ = 0;
+  std::vector<HeldBytes::Held> held_;  // of writing_, while the socket takes nothing
   std::coroutine_handle<> waiter_;
   Task writer_;
   Task watcher_;

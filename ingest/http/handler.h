@@ -59,7 +59,7 @@ class Responder {
 
   // Instead of send: begins an answer without end, and makes the client its reader. None: there is
   // nobody to send events to, as the request was a HEAD or its connection has died. Only for a
-  // request that was accepted as a stream, and while the worker has room for a reader.
+  // request that was accepted alone, and while the worker has room for a reader.
   std::optional<Reader> stream() const;
 
  private:
@@ -75,11 +75,11 @@ class Admission {
   static Admission accept(Route route, std::size_t body_limit_bytes) {
     return Admission(route, body_limit_bytes, std::nullopt);
   }
-  // A request without a body that may be answered with Responder::stream. None behind it is taken
-  // before it is answered.
-  static Admission accept_stream(Route route) {
-    Admission admission(route, 0, std::nullopt);
-    admission.may_stream_ = true;
+  // The same for one whose answer may be large, or without end: Responder::stream. Nothing behind
+  // it is taken from the connection before its answer is written.
+  static Admission accept_alone(Route route, std::size_t body_limit_bytes) {
+    Admission admission(route, body_limit_bytes, std::nullopt);
+    admission.is_alone_ = true;
     return admission;
   }
   static Admission refuse(Route route, Response response) {
@@ -89,7 +89,7 @@ class Admission {
   Route route() const { return route_; }
   std::size_t body_limit_bytes() const { return body_limit_bytes_; }
   std::optional<Response>& refusal() { return refusal_; }
-  bool may_stream() const { return may_stream_; }
+  bool is_alone() const { return is_alone_; }
 
  private:
   Admission(Route route, std::size_t limit, std::optional<Response> refusal)
@@ -98,7 +98,7 @@ class Admission {
   Route route_;
   std::size_t body_limit_bytes_;
   std::optional<Response> refusal_;
-  bool may_stream_ = false;
+  bool is_alone_ = false;
 };
 
 class Handler {

@@ -9,7 +9,7 @@
 #include <boost/container/static_vector.hpp>
 #include <utility>
 
-#include "engine/model/limits.h"
+#include "ingest/http/limits.h"
 
 namespace veche::http {
 namespace {
@@ -23,11 +23,15 @@ void bound_unsent_bytes(Socket& socket, int bytes) {
 }
 
 void Output::append(Response&& response, Framing framing) {
+  const auto& body = response.body;
   append_header(response, framing, text_);
-  if (!sends_body(response, framing)) return;
-  if (response.body.size() <= limits::kCopiedBodyBytes) return append(response.body.view());
-  frames_.push_back({text_.size(), response.body.share()});
-  frame_bytes_ += response.body.size();
+  const bool is_sent = sends_body(response, framing);
+  const bool is_copied = is_sent && body.size() <= limits::kCopiedBodyBytes;
+  append(is_copied ? body.view() : std::string_view());
+  if (!is_sent || is_copied) return;
+  const Frame& frame = response.body.share();
+  frames_.push_back({text_.size(), frame, {owed_, frame}});
+  frame_bytes_ += body.size();
 }
 
 template <class F>
@@ -40,7 +44,7 @@ void Output::for_each_piece(F&& f) const {
   };
   const std::string_view text = text_;
   std::size_t given = 0;
-  for (const auto& [text_bytes_before, frame] : frames_) {
+  for (const auto& [text_bytes_before, frame, held] : frames_) {
     give(text.substr(given, text_bytes_before - given));
     give(*frame);
     given = text_bytes_before;
@@ -63,7 +67,8 @@ boost::system::error_code Output::write_some(Socket& socket) {
 
 void Output::clear() {
   text_.clear();
-  if (text_.capacity() > limits::kKeptBufferBytes) std::string().swap(text_);
+  text_part_.set(0);
+  if (text_.capacity() > limits::kIdleBufferBytes) std::string().swap(text_);
   frames_.clear();
   frame_bytes_ = written_ = 0;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ingest/http/coroutine.h"
+#include "ingest/http/held_bytes.h"
 #include "ingest/http/response.h"
 
 namespace veche::http {
@@ -19,7 +20,13 @@ void bound_unsent_bytes(Socket& socket, int bytes);
 
 class Output {
  public:
-  void append(std::string_view text) { text_ += text; }
+  // What is not written yet is counted in `owed`.
+  explicit Output(HeldBytes& owed) : owed_(owed), text_part_(owed) {}
+
+  void append(std::string_view text) {
+    text_ += text;
+    text_part_.set(text_.size());
+  }
   void append(Response&& response, Framing framing);
 
   bool empty() const { return size() == 0; }
@@ -31,6 +38,8 @@ class Output {
   boost::system::error_code write_some(Socket& socket);
   void clear();
 
+  std::size_t written_bytes() const { return written_; }
+
   // The rest, in order.
   std::vector<std::string_view> rest() const;
 
@@ -38,12 +47,15 @@ class Output {
   struct Place {
     std::size_t text_bytes_before;
     Frame frame;
+    HeldBytes::Held held;
   };
 
   template <class F>
   void for_each_piece(F&& f) const;
 
+  HeldBytes& owed_;
   std::string text_;
+  HeldBytes::Part text_part_;
   std::vector<Place> frames_;
   std::size_t frame_bytes_ = 0;
   std::size_t written_ = 0;

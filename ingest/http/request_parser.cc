@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "engine/model/assert.h"
-#include "engine/model/limits.h"
+#include "ingest/http/limits.h"
 
 namespace veche::http {
 namespace {
@@ -79,7 +79,8 @@ void RequestMemory::clear() {
   for (auto& list : lists_)
     if (!list.empty()) std::string().swap(list);
   body_.clear();
-  if (body_.capacity() > limits::kKeptBufferBytes) std::string().swap(body_);
+  if (body_.capacity() > limits::kIdleBufferBytes) std::vector<char>().swap(body_);
+  part_.set(0);
 }
 
 std::string_view RequestMemory::keep(std::string_view text) {
@@ -98,9 +99,21 @@ std::string_view RequestMemory::join(std::size_t list, std::string_view so_far,
   return joined += more;
 }
 
-void RequestMemory::append_body(std::string_view piece) {
-  body_.reserve(body_.size() + piece.size() + kBodyPadding);
-  body_.append(piece);
+// What is announced is not believed: memory grows with what has come, but never beyond it.
+bool RequestMemory::append_body(std::string_view piece, std::size_t announced_bytes) {
+  const auto needed = body_.size() + piece.size() + kBodyPadding;
+  if (needed > body_.capacity()) {
+    const auto announced = announced_bytes + kBodyPadding;
+    const auto twice = 2 * body_.capacity();
+    const auto wanted = announced >= needed ? std::min(twice, announced) : twice;
+    const auto capacity = std::max(needed, wanted);
+    const bool is_short = capacity <= limits::kShortBodyBytes + kBodyPadding;
+    if (!is_short && capacity - body_.capacity() > received_.room()) return false;
+    body_.reserve(capacity);
+    if (!is_short) part_.set(capacity);
+  }
+  body_.insert(body_.end(), piece.begin(), piece.end());
+  return true;
 }
 
 RequestParser::RequestParser(RequestMemory& memory) : memory_(memory) {
@@ -138,6 +151,7 @@ RequestParser::Progress RequestParser::parse_body(std::string_view& input) {
 RequestParser::Progress RequestParser::outcome(const error_code& error) {
   using Error = beast::http::error;
   if (!error || error == Error::need_more) return Progress::need_more;
+  if (has_no_room_) return Progress::no_room;
   if (error == Error::header_limit || error == Error::body_limit) return Progress::too_large;
   if (fault_.empty()) fault_ = "this is not a well-formed HTTP/1.1 request";
   return Progress::malformed;
@@ -206,8 +220,9 @@ std::size_t RequestParser::on_body_impl(string_view piece, error_code& error) {
     error = beast::http::error::body_limit;
     return 0;
   }
-  memory_.append_body(std_view(piece));
-  return piece.size();
+  has_no_room_ = !memory_.append_body(std_view(piece), head_.content_length.value_or(0));
+  if (has_no_room_) error = beast::http::error::body_limit;
+  return has_no_room_ ? 0 : piece.size();
 }
 
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, string_view piece, error_code& error) {

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "ingest/http/held_bytes.h"
 #include "ingest/http/request.h"
 
 namespace veche::http {
@@ -20,6 +22,9 @@ inline constexpr std::size_t kListHeaders = 4;
 // What outlives the requests of a connection, one after the other.
 class RequestMemory {
  public:
+  // Bodies that are not short are counted in `received`.
+  explicit RequestMemory(HeldBytes& received) : received_(received), part_(received) {}
+
   // Empties everything; large memory is given back.
   void clear();
 
@@ -27,14 +32,17 @@ class RequestMemory {
   std::string_view keep(std::string_view text);
   // The lines of a list header as one list: what is there so far, and the next line.
   std::string_view join(std::size_t list, std::string_view so_far, std::string_view more);
-  void append_body(std::string_view piece);
-  std::string_view body() const { return body_; }
+  // Of a body that is announced to have so many bytes, or 0. False: there is no room for it.
+  bool append_body(std::string_view piece, std::size_t announced_bytes);
+  std::string_view body() const { return {body_.data(), body_.size()}; }
 
  private:
   std::array<char, limits::kHeaderBytes> texts_;
   std::size_t texts_bytes_ = 0;
   std::array<std::string, kListHeaders> lists_;  // of those that came on several lines
-  std::string body_;  // kBodyPadding bytes behind it are allocated, too
+  HeldBytes& received_;
+  HeldBytes::Part part_;
+  std::vector<char> body_;  // kBodyPadding bytes behind it are allocated, too
 };
 
 // Splits and decodes a request target into head's path and parameters. False: not well formed
@@ -48,6 +56,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
     need_more,
     malformed,  // see fault()
     too_large,  // the header for limits::kHeaderBytes, or the body for its limit
+    no_room,    // too much is being received already
   };
 
   // `memory` must not be used by anything else while the parser lives.
@@ -103,6 +112,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool expects_continue_ = false;
   bool expects_the_unknown_ = false;
   bool discards_body_ = false;
+  bool has_no_room_ = false;
 };
 
 }  // namespace veche::http

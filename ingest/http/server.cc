@@ -15,6 +15,8 @@ namespace {
 using boost::system::error_code;
 
 constexpr auto kPauseWithoutFiles = std::chrono::milliseconds(100);
+constexpr auto kPauseForWorker = std::chrono::milliseconds(1);
+constexpr auto kToldAgain = std::chrono::minutes(10);
 
 std::optional<Tcp::endpoint> parse_endpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
@@ -94,14 +96,29 @@ std::string Server::url() const {
 // Connections go to the workers in turn, so that few of them are spread as evenly as many.
 Task Server::accept_connections() {
   for (std::size_t turn = 0; acceptor_->is_open(); turn = (turn + 1) % workers_.size()) {
+    while (workers_[turn]->is_behind() && acceptor_->is_open())
+      co_await Sleep(*accept_pause_, kPauseForWorker);
     Socket peer(workers_[turn]->context().get_executor());
     const IoResult accepted = co_await Accept(*acceptor_, peer);
     if (!accepted.error)
       workers_[turn]->adopt(std::move(peer));
-    else if (acceptor_->is_open() && accepted.error != boost::asio::error::connection_aborted)
-      co_await Sleep(*accept_pause_, kPauseWithoutFiles);  // no file descriptors, most likely
+    else if (acceptor_->is_open() && accepted.error != boost::asio::error::connection_aborted) {
+      tell(accepted.error);
+      co_await Sleep(*accept_pause_, kPauseWithoutFiles);
+    }
   }
   accepting_ended_.set_value();
+}
+
+// No file descriptors, most likely; it is tried again ten times a second, and told once.
+void Server::tell(const error_code& error) {
+  const auto now = Clock::now();
+  if (!options_.on_news || (told_at_ && now < *told_at_ + kToldAgain)) return;
+  told_at_ = now;
+  options_.on_news(
+      fmt::format("no connection can be accepted on {}: {}. Those that are open are served, and "
+                  "others wait; raise the limit of open files (`ulimit -n`)",
+                  options_.listen, error.message()));
 }
 
 void Server::stop_accepting() {

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ class Server {
   explicit Server(ServerOptions options);
   Result<void> listen();
   Task accept_connections();
+  void tell(const boost::system::error_code& error);
 
   const ServerOptions options_;
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -55,6 +57,7 @@ class Server {
   // On the first worker's thread.
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<Timer> accept_pause_;
+  std::optional<Clock::time_point> told_at_;  // that no connection can be accepted
   Task accepting_;
   std::promise<void> accepting_ended_;
 

@@ -1,5 +1,6 @@
 #include "ingest/http/session.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -13,10 +14,28 @@ namespace {
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kBodyTooLarge = "The body is larger than this resource takes.";
 
+// What a transfer of so many bytes may take, beside the time that it may stall.
+Clock::duration time_of(std::size_t bytes) {
+  return std::chrono::milliseconds(bytes * 1'000 / limits::kLeastBytesPerSecond);
+}
+
+Response too_much_received() {
+  return unavailable("overloaded", "Too much is being sent at once; come back a little later.");
+}
+Response too_much_owed() {
+  return unavailable("overloaded", "Too many answers are not taken yet; come back a little later.");
+}
+
 }  // namespace
 
 Session::Session(Worker& worker, std::uint32_t connection, Socket socket)
-    : worker_(worker), connection_(connection), socket_(std::move(socket)), task_(run()) {
+    : worker_(worker),
+      connection_(connection),
+      socket_(std::move(socket)),
+      memory_(worker.received()),
+      answer_part_(worker.owed()),
+      out_(worker.owed()),
+      task_(run()) {
   boost::system::error_code ignored;  // slower answers, nothing worse
   socket_.set_option(Tcp::no_delay(true), ignored);
   socket_.non_blocking(true, ignored);
@@ -48,10 +67,11 @@ Task Session::run() {
       enter(Phase::write);
       boost::system::error_code error = out_.write_some(socket_);
       while (!out_.is_written() && (!error || error == boost::asio::error::would_block)) {
+        moved(out_.written_bytes() - moved_bytes_);
         const IoResult writable = co_await Ready(socket_, Socket::wait_write);
         error = writable.error ? writable.error : out_.write_some(socket_);
       }
-      const bool is_written = out_.is_written();
+      const bool is_written = !error;
       out_.clear();
       if (reader_) hand_over_stream(is_written);
       is_finished_ =
@@ -108,9 +128,31 @@ void Session::enter(Phase phase) {
     return deadlines.linger;
   }();
   phase_ = phase;
-  const Clock::time_point now = Clock::now();
-  if (phase == Phase::handler) taken_at_ = now;
-  deadline_ = now + allowed;
+  began_ = moved_at_ = Clock::now();
+  moved_bytes_ = 0;
+  if (phase == Phase::handler) taken_at_ = began_;
+  deadline_ = began_ + allowed;
+}
+
+void Session::moved(std::size_t bytes) {
+  if (bytes == 0) return;
+  moved_bytes_ += bytes;
+  moved_at_ = Clock::now();
+}
+
+// It may stall for a while, and need not be fast; but who takes a byte now and then has not much
+// longer than who takes none.
+Clock::time_point Session::transfer_end(Clock::duration patience) const {
+  return std::min(moved_at_ + patience, began_ + patience + time_of(moved_bytes_));
+}
+
+Clock::time_point Session::phase_end() const {
+  const auto write = worker_.options().deadlines.write;
+  if (phase_ == Phase::write)
+    return transfer_end(worker_.owed().is_crowded() ? std::min(limits::kSlowGrace, write) : write);
+  if (phase_ == Phase::body && worker_.received().is_crowded())
+    return std::min(deadline_, transfer_end(limits::kSlowGrace));
+  return deadline_;
 }
 
 Session::Phase Session::reading_phase() const {
@@ -133,13 +175,14 @@ void Session::received(const IoResult& result) {
     is_finished_ = true;
   else
     input_ = {input_.data(), input_.size() + result.bytes};
+  if (phase_ == Phase::body) moved(result.bytes);
 }
 
 // --- Requests ------------------------------------------------------------------------------------
 
 // Hands over what is buffered, as far as memory for the answers is bounded.
 void Session::take_requests() {
-  while (!is_closing_ && (exchanges_.empty() || !may_stream_) &&
+  while (!is_closing_ && (exchanges_.empty() || !is_alone_) &&
          exchanges_.size() < limits::kPipelineDepth &&
          answer_bytes_ < limits::kPipelineAnswerBytes && take_one()) {
   }
@@ -151,15 +194,21 @@ bool Session::take_one() {
     while (input_.starts_with("\r\n")) input_.remove_prefix(2);  // some clients end a body so
     if (input_.empty()) return false;
     parser_.emplace(memory_);
-    is_refused_ = has_continued_ = may_stream_ = false;
+    is_refused_ = has_continued_ = is_alone_ = false;
     route_ = kNoRoute;
   }
   if (!parser_->is_header_done() && !take_header()) return false;
   if (!parser_->is_done() && !take_body()) return false;
   if (!parser_->keep_alive()) is_closing_ = true;
   if (!is_refused_) dispatch();
-  parser_.reset();
+  forget_request();
   return true;
+}
+
+// An idle connection keeps nothing of a large body.
+void Session::forget_request() {
+  parser_.reset();
+  memory_.clear();
 }
 
 bool Session::take_header() {
@@ -178,15 +227,18 @@ bool Session::take_header() {
   Admission admission = worker_.handler().head(head);
   route_ = admission.route();
   std::optional<Response>& refusal = admission.refusal();
-  if (!refusal && head.content_length.value_or(0) > admission.body_limit_bytes())
+  const auto length = head.content_length.value_or(0);
+  if (!refusal && length > admission.body_limit_bytes())
     refusal = problem(413, "too-large", kBodyTooLarge);
+  if (!refusal && length > std::max(limits::kShortBodyBytes, worker_.received().room()))
+    refusal = too_much_received();
   if (refusal) {
     is_refused_ = true;
     parser_->discard_body();
     refuse(std::move(*refusal));
   }
   parser_->limit_body(admission.body_limit_bytes());
-  may_stream_ = admission.may_stream();
+  is_alone_ = admission.is_alone();
   return true;
 }
 
@@ -195,7 +247,7 @@ bool Session::take_body() {
   if (progress == RequestParser::Progress::done) return true;
   if (!is_refused_) return refuse_unfinished(progress, 413, kBodyTooLarge);
   is_closing_ = has_unread_ = true;  // a body that nobody wants is not waited for
-  parser_.reset();
+  forget_request();
   return false;
 }
 
@@ -206,6 +258,8 @@ bool Session::refuse_unfinished(RequestParser::Progress progress, std::uint16_t 
     refuse_and_close(problem(400, "malformed", parser_->fault()));
   else if (progress == RequestParser::Progress::too_large)
     refuse_and_close(problem(too_large_status, "too-large", too_large));
+  else if (progress == RequestParser::Progress::no_room)
+    refuse_and_close(too_much_received());
   return false;
 }
 
@@ -240,7 +294,7 @@ void Session::refuse(Response response) {
 
 void Session::refuse_and_close(Response response) {
   refuse(std::move(response));
-  parser_.reset();
+  forget_request();
   is_closing_ = has_unread_ = true;
 }
 
@@ -249,10 +303,27 @@ void Session::refuse_and_close(Response response) {
 void Session::answer(std::uint32_t ticket, Response&& response) {
   const std::uint32_t position = ticket - first_ticket_;
   if (position >= exchanges_.size() || exchanges_[position].is_answered) return;
-  answer_bytes_ += response.body.size();
-  exchanges_[position].response = std::move(response);
-  exchanges_[position].is_answered = true;
+  Exchange& exchange = exchanges_[position];
+  exchange.response = std::move(response);
+  exchange.is_answered = true;
+  if (exchange.response.body.size() > limits::kCopiedBodyBytes) {
+    hold_large(exchange);
+  } else {
+    answer_bytes_ += exchange.response.body.size();
+    answer_part_.set(answer_bytes_);
+  }
   answered_one();
+}
+
+// The last bound, of answers that were begun when there was room. What was changed is told in any
+// case.
+void Session::hold_large(Exchange& exchange) {
+  const Frame& frame = exchange.response.body.share();
+  const bool only_reads = exchange.method == Method::get || exchange.method == Method::head;
+  if (only_reads && !worker_.owed().has_room() && !worker_.owed().holds(frame))
+    exchange.response = too_much_owed();
+  else
+    exchange.held = {worker_.owed(), frame};
 }
 
 void Session::answered_one() {
@@ -293,6 +364,8 @@ void Session::append_answers() {
   }
   exchanges_.clear();
   answer_bytes_ = 0;
+  answer_part_.set(0);
+  was_served_ = true;
 }
 
 void Session::append_stream_header() {
@@ -303,7 +376,7 @@ void Session::append_stream_header() {
 // --- Ends ----------------------------------------------------------------------------------------
 
 void Session::sweep(Clock::time_point now) {
-  if (now < deadline_) return;
+  if (now < phase_end()) return;
   boost::system::error_code ignored;
   switch (phase_) {
     case Phase::idle:
@@ -321,6 +394,23 @@ void Session::sweep(Clock::time_point now) {
       reset();
       break;
   }
+}
+
+std::optional<Session::Idleness> Session::idleness(Clock::time_point now) const {
+  if (gave_way_ || was_refused_ || !socket_.is_open()) return std::nullopt;
+  const bool is_before_body = phase_ == Phase::idle || phase_ == Phase::header;
+  const bool is_slow = phase_ != Phase::handler && now > transfer_end(limits::kSlowGrace);
+  if (!is_before_body && !is_slow) return std::nullopt;
+  return Idleness{was_served_, phase_ != Phase::idle, began_};
+}
+
+void Session::give_way() {
+  gave_way_ = true;
+  boost::system::error_code ignored;
+  if (phase_ == Phase::idle)
+    socket_.close(ignored);
+  else
+    reset();
 }
 
 void Session::answer_rest() {

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/model/limits.h"
 #include "ingest/http/coroutine.h"
 #include "ingest/http/handler.h"
+#include "ingest/http/limits.h"
 #include "ingest/http/output.h"
 #include "ingest/http/request_parser.h"
 
@@ -38,8 +38,19 @@ class Session {
   void resume() { std::exchange(waiter_, nullptr).resume(); }
 
   void sweep(Clock::time_point now);  // ends a phase whose deadline has passed
-  void drain();                       // ends it if nothing of a request has come yet
-  void reset();                       // ends it without another byte
+  // That it waits for its client, and may give way to others: the lesser, the sooner. none: it is
+  // at work.
+  struct Idleness {
+    bool was_served = false;
+    bool has_begun = false;  // a request, or to take an answer
+    Clock::time_point since;
+    friend auto operator<=>(const Idleness&, const Idleness&) = default;
+  };
+  std::optional<Idleness> idleness(Clock::time_point now) const;
+  void give_way();
+  bool gave_way() const { return gave_way_; }
+  void drain();  // ends it if nothing of a request has come yet
+  void reset();  // ends it without another byte
 
  private:
   // What the connection is waiting for, each with a deadline of its own.
@@ -48,6 +59,7 @@ class Session {
   // A request that was taken and its answer.
   struct Exchange {
     Response response;
+    HeldBytes::Held held;  // its large body
     Method method = Method::other;
     Route route = kNoRoute;
     bool is_answered = false;
@@ -68,6 +80,9 @@ class Session {
   Task linger();
   void hand_over_stream(bool has_header);
   void enter(Phase phase);
+  void moved(std::size_t bytes);
+  Clock::time_point transfer_end(Clock::duration patience) const;
+  Clock::time_point phase_end() const;
   Phase reading_phase() const;
   boost::asio::mutable_buffer space();
   void received(const IoResult& result);
@@ -78,7 +93,9 @@ class Session {
   bool take_body();
   bool refuse_unfinished(RequestParser::Progress progress, std::uint16_t too_large_status,
                          std::string_view too_large);
+  void forget_request();
   void dispatch();
+  void hold_large(Exchange& exchange);
   void answered_one();
   Exchange& add_exchange();
   void refuse(Response response);
@@ -93,11 +110,16 @@ class Session {
   Socket socket_;
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;
+  Clock::time_point began_;     // the phase
+  Clock::time_point moved_at_;  // the last bytes of the phase, and how many they were in all
+  std::size_t moved_bytes_ = 0;
   bool has_expired_ = false;  // the deadline of a reading phase
   bool is_closing_ = false;   // no request is taken after those in exchanges_
   bool has_unread_ = false;   // closing while the client may still be sending
   bool is_finished_ = false;
   bool was_refused_ = false;
+  bool was_served_ = false;
+  bool gave_way_ = false;
 
   std::array<char, limits::kReadBufferBytes> buffer_;
   std::string_view input_;  // the part of buffer_ that was received and not parsed
@@ -106,12 +128,13 @@ class Session {
   Route route_ = kNoRoute;               // of that request
   bool is_refused_ = false;              // that request is answered, its body is skipped
   bool has_continued_ = false;           // "100 Continue" was sent for that request
-  bool may_stream_ = false;              // that request, or the last one of exchanges_
+  bool is_alone_ = false;                // that request, or the last one of exchanges_
 
   std::vector<Exchange> exchanges_;  // taken and not yet written, in order
   std::uint32_t first_ticket_ = 0;   // of exchanges_.front(); the others follow without a gap
   std::size_t unanswered_ = 0;
-  std::size_t answer_bytes_ = 0;
+  std::size_t answer_bytes_ = 0;  // of short answers
+  HeldBytes::Part answer_part_;
   Clock::time_point taken_at_;
   std::optional<Reader> reader_;  // takes the connection over once its header is written
   std::coroutine_handle<> waiter_;

@@ -1,5 +1,7 @@
 #include "ingest/http/worker.h"
 
+#include <algorithm>
+
 #include "engine/model/assert.h"
 #include "engine/model/thread_name.h"
 #include "ingest/http/event_stream.h"
@@ -44,12 +46,16 @@ void Worker::run() {
 void Worker::join() { thread_.join(); }
 
 void Worker::adopt(Socket socket) {
+  ++arriving_;
   post([this, taken = std::move(socket)]() mutable { open_session(std::move(taken)); });
 }
 
 void Worker::open_session(Socket socket) {
-  const bool is_full = open_ == options_.connections_per_thread;
-  if (is_draining_ || (is_full && refused_ == limits::kRefusedPerThread)) return;
+  --arriving_;
+  if (is_draining_) return;
+  if (is_full()) close_idle();
+  const bool is_refused = is_full();
+  if (is_refused && refused_ >= refused_at_once()) return;
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(sessions_.size()));
     sessions_.emplace_back();
@@ -57,7 +63,7 @@ void Worker::open_session(Socket socket) {
   const std::uint32_t connection = free_.back();
   free_.pop_back();
   sessions_[connection] = std::make_unique<Session>(*this, connection, std::move(socket));
-  if (is_full) {
+  if (is_refused) {
     ++refused_;
     sessions_[connection]->start_refused();
   } else {
@@ -67,6 +73,31 @@ void Worker::open_session(Socket socket) {
   }
 }
 
+bool Worker::is_full() const {
+  const auto serving = open_ - giving_way_;
+  return serving >= options_.connections_per_thread ||
+         serving + readers_ + refused_at_once() >= options_.sockets_per_thread;
+}
+
+std::size_t Worker::refused_at_once() const {
+  return std::min(limits::kRefusedPerThread, options_.sockets_per_thread / 16 + 1);
+}
+
+// Whoever only holds a connection must not keep others out. First those that sent nothing, the
+// oldest before the others; several at once, as all have to be looked at.
+void Worker::close_idle() {
+  const auto now = Clock::now();
+  std::vector<std::pair<Session::Idleness, Session*>> idle;
+  for (const auto& session : sessions_)
+    if (const auto idleness = session ? session->idleness(now) : std::nullopt)
+      idle.emplace_back(*idleness, session.get());
+  const auto wanted = std::clamp<std::size_t>(open_ / 16, 1, limits::kIdleClosedAtOnce);
+  const auto count = std::min(wanted, idle.size());
+  std::partial_sort(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(count), idle.end());
+  for (std::size_t i = 0; i < count; ++i) idle[i].second->give_way();
+  giving_way_ += count;
+}
+
 // Called by the session's own coroutine, which must have ended before it can be destroyed.
 void Worker::session_ended(std::uint32_t connection) {
   post([this, connection] { close_session(connection); });
@@ -74,6 +105,7 @@ void Worker::session_ended(std::uint32_t connection) {
 
 void Worker::close_session(std::uint32_t connection) {
   --(sessions_[connection]->was_refused() ? refused_ : open_);
+  if (sessions_[connection]->gave_way()) --giving_way_;
   sessions_[connection].reset();
   free_.push_back(connection);
   report_connections();

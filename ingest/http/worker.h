@@ -2,6 +2,7 @@
 // close. A connection never changes its thread.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -17,9 +18,10 @@
 #include <utility>
 #include <vector>
 
-#include "engine/model/limits.h"
 #include "ingest/http/coroutine.h"
 #include "ingest/http/handler.h"
+#include "ingest/http/held_bytes.h"
+#include "ingest/http/limits.h"
 
 namespace veche::http {
 
@@ -42,10 +44,16 @@ struct ServerOptions {
   std::size_t threads = 1;
   std::size_t connections_per_thread = limits::kConnectionsPerThread;
   std::size_t readers_per_thread = limits::kReadersPerThread;  // besides the connections
+  // Of both together, and of those that are being refused: each is a file descriptor. Readers, who
+  // stay for long, have two thirds of them at most.
+  std::size_t sockets_per_thread =
+      limits::kConnectionsPerThread + limits::kReadersPerThread + limits::kRefusedPerThread;
   Deadlines deadlines = {};
   std::chrono::milliseconds heartbeat_interval = limits::kHeartbeatInterval;  // of idle streams
   std::chrono::milliseconds sweep_interval = limits::kSweepInterval;
   Observer* observer = nullptr;  // may be null; outlives the server
+  // Told, on an HTTP thread and seldom, what an operator should know; may be empty.
+  std::function<void(const std::string& what)> on_news = {};
 };
 
 class Worker {
@@ -64,7 +72,14 @@ class Worker {
   }
 
   // Whether Responder::stream may be called; on the worker's thread.
-  bool has_room_for_reader() const { return readers_ < options_.readers_per_thread; }
+  bool has_room_for_reader() const {
+    return readers_ < options_.readers_per_thread && readers_ < options_.sockets_per_thread / 3 * 2;
+  }
+
+  // Whether an answer that may be large should be begun: else refuse it. On the worker's thread.
+  bool has_room_for_large_answer() const { return owed_.has_room(); }
+  // Bodies that are being received, and what a handler has made of them; on the worker's thread.
+  HeldBytes& received() { return received_; }
 
   // --- For the server ----------------------------------------------------------------------------
 
@@ -77,6 +92,8 @@ class Worker {
 
   // From any thread. Takes a connection, or tells it that there are too many.
   void adopt(Socket socket);
+  // Whether so many wait to be taken that another one should wait in the kernel.
+  bool is_behind() const { return arriving_ >= limits::kArrivingPerThread; }
 
   // From any thread, once: idle connections are closed, the others after the answer to what they
   // have taken. The future is ready when the last one is gone.
@@ -89,6 +106,7 @@ class Worker {
   Handler& handler() { return *handler_; }
   bool is_draining() const { return is_draining_; }
   std::uint32_t next_ticket() { return next_ticket_++; }
+  HeldBytes& owed() { return owed_; }  // answers that are not taken yet
   void answer(std::uint32_t connection, std::uint32_t ticket, Response&& response);
   void resume_soon(Session& session);  // once all of its requests are answered
   void session_ended(std::uint32_t connection);
@@ -105,6 +123,9 @@ class Worker {
 
  private:
   void open_session(Socket socket);
+  bool is_full() const;
+  std::size_t refused_at_once() const;
+  void close_idle();
   void close_session(std::uint32_t connection);
   void resume_ready();
   void write_ready_streams();
@@ -116,6 +137,8 @@ class Worker {
 
   const std::size_t index_;
   const ServerOptions& options_;
+  HeldBytes received_{limits::kBodyBytesPerThread};
+  HeldBytes owed_{limits::kOwedBytesPerThread};
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<Executor> keeps_running_;
   std::unique_ptr<Handler> handler_;
@@ -124,6 +147,8 @@ class Worker {
   std::vector<std::uint32_t> free_;                 // numbers of null sessions
   std::size_t open_ = 0;                            // sessions that serve
   std::size_t refused_ = 0;                         // sessions that say "overloaded"
+  std::size_t giving_way_ = 0;                      // of the open ones: their sockets are closed
+  std::atomic<std::size_t> arriving_{0};            // adopted, and no session yet
   std::vector<Session*> ready_;                     // to be resumed; resume_ready is on its way
   std::uint32_t next_ticket_ = 0;
 

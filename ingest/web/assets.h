@@ -4,12 +4,14 @@
 
 #include <string_view>
 
+#include "ingest/http/response.h"
+
 namespace veche::web {
 
 struct Asset {
   std::string_view path;
   std::string_view content_type;
-  std::string_view body;
+  http::Frame body;
 };
 
 // Made by CMakeLists.txt from the folder assets/.

@@ -135,7 +135,7 @@ http::Response error_page(std::uint16_t status, const Reader& asked) {
 }
 
 http::Response asset_response(const Asset& asset) {
-  http::Response response{200, asset.content_type, std::string(asset.body), {}};
+  http::Response response{200, asset.content_type, asset.body, {}};
   response.with(http::Header::cache_control, "public, max-age=31536000, immutable");
   return response;
 }

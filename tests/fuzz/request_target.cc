@@ -1,12 +1,14 @@
 // A request's bytes come to the same, whole or in two pieces; and the target alone.
 #include "engine/model/assert.h"
 #include "engine/model/limits.h"
+#include "ingest/http/limits.h"
 #include "ingest/http/request_parser.h"
 #include "tests/fuzz/target.h"
 
 namespace veche::fuzz {
 namespace {
 
+using http::HeldBytes;
 using http::RequestHead;
 using http::RequestMemory;
 using http::RequestParser;
@@ -16,7 +18,8 @@ constexpr std::size_t kBodyBytes = 4'096;
 
 // A connection's side of a request: what was received and not taken yet, and how far it is.
 struct Reading {
-  RequestMemory memory;
+  HeldBytes received{limits::kBodyBytesPerThread};
+  RequestMemory memory{received};
   RequestParser parser{memory};
   std::string input;
   bool has_header = false;
@@ -85,7 +88,8 @@ void run(std::string_view input) {
     VECHE_ASSERT(whole.input == pieces.input, "the next request begins at the same byte");
   }
 
-  RequestMemory memory;
+  HeldBytes received{limits::kBodyBytesPerThread};
+  RequestMemory memory(received);
   RequestHead head;
   if (http::decode_target(input.substr(0, limits::kHeaderBytes), memory, head)) check(head);
 }

@@ -31,7 +31,7 @@ using namespace std::chrono_literals;
 inline constexpr std::size_t kEchoLimitBytes = 4'000'000;
 inline constexpr std::size_t kTinyLimitBytes = 16;
 
-enum : Route { kEcho = 1, kTiny, kLater, kNever, kBusy, kLarge, kStream, kUnknown };
+enum : Route { kEcho = 1, kTiny, kLater, kNever, kBusy, kLarge, kShared, kStream, kUnknown };
 
 // What the tests see of the handlers of a server.
 class Backstage {
@@ -96,6 +96,12 @@ class Backstage {
   std::size_t heads_ = 0;
 };
 
+// The body of every answer of /shared.
+inline const Frame& shared() {
+  static const Frame kBody = std::make_shared<const std::string>(20'000'000, 's');
+  return kBody;
+}
+
 inline Response text(std::string body) {
   return {.status = 200, .content_type = "text/plain", .body = std::move(body)};
 }
@@ -116,8 +122,9 @@ class TestHandler final : public Handler {
     if (head.path == "/tiny") return Admission::accept(kTiny, kTinyLimitBytes);
     if (head.path == "/later") return Admission::accept(kLater, kTinyLimitBytes);
     if (head.path == "/never") return Admission::accept(kNever, kTinyLimitBytes);
-    if (head.path == "/large") return Admission::accept(kLarge, 0);
-    if (head.path == "/stream") return Admission::accept_stream(kStream);
+    if (head.path == "/large") return Admission::accept_alone(kLarge, 0);
+    if (head.path == "/shared") return Admission::accept_alone(kShared, 0);
+    if (head.path == "/stream") return Admission::accept_alone(kStream, 0);
     if (head.path == "/busy") return Admission::refuse(kBusy, unavailable("overloaded", "busy"));
     return Admission::refuse(kUnknown, problem(404, "not-found", "no such path"));
   }
@@ -130,6 +137,8 @@ class TestHandler final : public Handler {
         return;
       case kLarge:
         return responder.send(text(std::string(32'000'000, 'x')));
+      case kShared:
+        return responder.send({.content_type = "text/plain", .body = shared()});
       case kStream:
         return stream(responder);
       default:
@@ -278,6 +287,10 @@ class Wire {
   bool is_connected_ = false;
   std::string input_;
 };
+
+inline std::string get(std::string_view path) {
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+}
 
 inline std::string post(std::string_view path, std::string_view body) {
   return "POST " + std::string(path) +

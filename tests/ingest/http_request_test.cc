@@ -140,7 +140,8 @@ class Parsed : public testing::Test {
     return parser_->head();
   }
 
-  RequestMemory memory_;
+  HeldBytes received_{limits::kBodyBytesPerThread};
+  RequestMemory memory_{received_};
   std::optional<RequestParser> parser_;
 };
 

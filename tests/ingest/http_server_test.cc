@@ -291,15 +291,19 @@ TEST_F(HttpServer, TellsAConnectionTooManyToComeBack) {
   Wire first(server_->port());
   {
     Wire second(server_->port());
-    EXPECT_EQ(first.send(post("/echo", "1")).read().body, "1");
-    EXPECT_EQ(second.send(post("/echo", "2")).read().body, "2");
+    first.send(post("/later", "1"));  // an idle one would give way
+    second.send(post("/later", "2"));
+    const auto held = backstage_.take(2);
     Wire third(server_->port());
     const Reply reply = third.send(post("/echo", "3")).read();
     EXPECT_EQ(reply.status, 503);
     EXPECT_EQ(reply.headers.at("retry-after"), "1");
     EXPECT_THAT(reply.body, HasSubstr("overloaded"));
     EXPECT_TRUE(third.is_closed_by_server());
+    for (const auto& [body, responder] : held) answer_later(responder, body);
+    EXPECT_EQ(first.read().body, "1");
     EXPECT_EQ(first.send(post("/echo", "still")).read().body, "still");
+    EXPECT_EQ(second.read().body, "2");
   }
   Reply reply;
   for (int i = 0; i < 100 && reply.status != 200; ++i) {

@@ -648,7 +648,7 @@ TEST(Layout, LanguageIsChosenByQueryThenByHeader) {
 TEST(Assets, HaveNamesOfTheirContents) {
   for (const auto* asset : {&kStyle, &kPageScript, &kLoadScript, &kIcon}) {
     EXPECT_EQ(find_asset(asset->path), asset);
-    EXPECT_FALSE(asset->body.empty());
+    EXPECT_FALSE(asset->body->empty());
   }
   EXPECT_EQ(find_asset("/assets/style.css"), nullptr);
 }

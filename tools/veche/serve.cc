@@ -78,6 +78,8 @@ std::string check_tick(const std::string& text) {
                           : fmt::format("{} is not a time from 20ms to 60s, as 50ms or 1s", text);
 }
 
+constexpr std::size_t kFewClients = 1'000;  // that it is worth telling the operator
+
 constexpr int kTreeTries = 10;  // several nodes may start with a new tree at once
 
 constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be mended by hand
@@ -86,6 +88,8 @@ constexpr int kExitBroken = 70;  // EX_SOFTWARE of sysexits.h: something must be
   log_line("veche: {}", why);
   std::_Exit(kExitBroken);
 }
+
+void tell(const std::string& what) { log_line("veche: {}", what); }
 
 void print_position(const char* when, model::PartitionId partition,
                     const model::Position& position) {
@@ -104,9 +108,10 @@ sigset_t block_signals() {
 
 class Service {
  public:
-  Service(const Options& options, const sigset_t& signals)
+  Service(const Options& options, const sigset_t& signals, std::size_t open_files)
       : options_(options),
         signals_(signals),
+        open_files_(open_files),
         metrics_(options.log == kEmbedded ? api::Metrics::LogKind::embedded
                                           : api::Metrics::LogKind::kafka) {}
   ~Service() { stop(); }
@@ -216,7 +221,7 @@ class Service {
       if (failure == storage::KafkaFailure::log_changed) stop_and_rebuild(why);
       stop_at_once(why);
     };
-    log_options.on_news = [](const std::string& what) { log_line("veche: {}", what); };
+    log_options.on_news = tell;
     log_options.on_acknowledged = [this](auto waited) { metrics_.log_acknowledged(waited); };
     log_options.on_round_trip = [this](auto waited) { metrics_.log_round_trip(waited); };
     auto log = storage::KafkaLog::open(std::move(log_options));
@@ -304,12 +309,20 @@ class Service {
     http.listen = options_.listen;
     http.threads = options_.threads != 0 ? options_.threads : default_threads();
     http.observer = &metrics_;
+    http.on_news = tell;
+    const auto clients = files_for_clients(open_files_);
+    http.sockets_per_thread = std::min(http.sockets_per_thread, clients / http.threads);
+    if (clients < kFewClients)
+      tell(fmt::format("{} files may be open, which is room for {} connections: raise the limit "
+                       "(`ulimit -n`)",
+                       open_files_, clients));
     auto server = http::Server::start(
         http, [this](http::Worker& worker) { return std::make_unique<api::Api>(*app_, worker); });
     if (!server) return server.error();
     server_ = *std::move(server);
     http::ServerOptions metrics_http;
     metrics_http.listen = options_.metrics;
+    metrics_http.sockets_per_thread = kOperatorFiles;
     auto metrics_server = http::Server::start(metrics_http, [this](http::Worker&) {
       return std::make_unique<api::MetricsApi>(metrics_, [this] { return facts(); });
     });
@@ -414,6 +427,7 @@ class Service {
   const Options& options_;
   bool has_shared_keys_ = false;  // HS256
   const sigset_t signals_;
+  const std::size_t open_files_;  // that this process may have
   api::Metrics metrics_;
   std::optional<DataFolder> folder_;
   std::optional<auth::VoterSecret> secret_;
@@ -433,9 +447,8 @@ class Service {
 
 Result<Exit> serve(const Options& options) {
   const auto signals = block_signals();
-  allow_many_files();
   umask(S_IRWXG | S_IRWXO);  // whatever a server writes tells of ballots
-  Service service(options, signals);
+  Service service(options, signals, allow_many_files());
   if (auto started = service.start(); !started) return started.error();
   if (!model::write_line(model::Stream::out, service.url()))
     log_line("veche: serves at {}, which could not be printed on stdout", service.url());

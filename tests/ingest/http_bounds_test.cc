@@ -1,0 +1,201 @@
+// What strangers can make an HTTP thread hold: answers that they do not take, bodies that they do
+// not end, connections that they do not use.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <future>
+#include <thread>
+
+#include "tests/ingest/http_fixture.h"
+
+namespace veche::http {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kFewBytes = 4'096;  // of a client that does not read, in its kernel
+
+class HttpBounds : public HttpTest {
+ protected:
+  static ServerOptions one_thread() {
+    auto how = options();
+    how.threads = 1;
+    return how;
+  }
+
+  // A client that is owed the answer to its request, and has seen the header of it alone.
+  std::unique_ptr<Wire> owed(std::string_view request) {
+    auto wire = std::make_unique<Wire>(server_->port(), kFewBytes);
+    EXPECT_EQ(wire->send(request).read_header().status, 200);
+    return wire;
+  }
+
+  // Until a new client gets this status for the request; what the last one got.
+  int eventually(int status, std::string_view request) {
+    int got = kSilent;
+    for (const auto end = Clock::now() + 10s; got != status && Clock::now() < end;)
+      got = Wire(server_->port()).send(request).read().status;
+    return got;
+  }
+
+  std::vector<std::unique_ptr<Wire>> connect(std::size_t count, std::string_view sent) {
+    std::vector<std::unique_ptr<Wire>> wires;
+    for (std::size_t i = 0; i < count; ++i)
+      wires.emplace_back(std::make_unique<Wire>(server_->port()))->send(sent);
+    return wires;
+  }
+};
+
+void expect_refused(const Reply& reply) {
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_EQ(reply.headers.count("retry-after"), 1);
+  EXPECT_THAT(reply.body, HasSubstr("overloaded"));
+}
+
+// --- Answers -------------------------------------------------------------------------------------
+
+TEST_F(HttpBounds, NothingMoreIsTakenWhileALargeAnswerIsOwed) {
+  serve(one_thread());
+  Wire wire(server_->port(), kFewBytes);
+  wire.send(post("/echo", "small") + get("/large") + get("/large") + post("/echo", "last"));
+  EXPECT_EQ(wire.read().body, "small");
+  EXPECT_EQ(wire.read_header().headers.at("content-length"), "32000000");
+  expect_alive();  // so everything that had come was looked at
+  EXPECT_EQ(backstage_.heads(), 3) << "two of this client, and one of the other";
+}
+
+TEST_F(HttpBounds, WhatFollowsALargeAnswerIsAnsweredBehindIt) {
+  serve(one_thread());
+  Wire wire(server_->port());
+  wire.send(get("/large") + post("/later", "a") + get("/shared") + post("/echo", "b"));
+  EXPECT_EQ(wire.read().body.size(), 32'000'000);
+  answer_later(backstage_.take(1).front().second, "a");
+  EXPECT_EQ(wire.read().body, "a");
+  EXPECT_TRUE(wire.read().body == *shared());
+  EXPECT_EQ(wire.read().body, "b");
+}
+
+TEST_F(HttpBounds, AnswersThatAreNotTakenAreRefusedToOthersFromABoundOn) {
+  serve(one_thread());
+  const auto first = owed(get("/large")), second = owed(get("/large"));
+  expect_refused(Wire(server_->port()).send(get("/large")).read());
+  EXPECT_EQ(Wire(server_->port()).send(post("/echo", "a ballot")).read().body, "a ballot");
+}
+
+TEST_F(HttpBounds, WhoTakesNothingGoesWhereOthersHaveNoRoom) {
+  serve(one_thread());
+  const auto first = owed(get("/large")), second = owed(get("/large"));
+  EXPECT_EQ(eventually(200, get("/large")), 200);
+}
+
+TEST_F(HttpBounds, OneBodyOfManyAnswersIsHeldOnce) {
+  serve(one_thread());
+  std::vector<std::unique_ptr<Wire>> owing;
+  for (int i = 0; i < 20; ++i) owing.push_back(owed(get("/shared")));
+  EXPECT_TRUE(Wire(server_->port()).send(get("/shared")).read().body == *shared());
+}
+
+// --- Bodies --------------------------------------------------------------------------------------
+
+TEST_F(HttpBounds, BodiesThatDoNotEndAreBounded) {
+  serve(one_thread());
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+  const std::string announced = head + "Content-Length: 4000000\r\n\r\n";
+  const std::string chunked = head + "Transfer-Encoding: chunked\r\n\r\n3d0900\r\n";
+  const std::string most_of_it(3'999'999, 'x');
+  auto held = connect(12, announced + most_of_it);
+  for (auto& wire : connect(8, chunked + most_of_it)) held.push_back(std::move(wire));
+  Reply refused{.status = kSilent};  // on its head alone, for what has come of others by then
+  for (const auto end = Clock::now() + 10s; refused.status == kSilent && Clock::now() < end;)
+    refused = Wire(server_->port()).send(announced).read(true, 20ms);
+  expect_refused(refused);
+  EXPECT_EQ(Wire(server_->port()).send(post("/echo", "short")).read().body, "short");
+  std::map<int, std::size_t> got;
+  for (const auto& wire : held) ++got[wire->read().status];
+  EXPECT_GE(got[503] + got[kReset] + got[kClosed], 20 - limits::kBodyBytesPerThread / 4'000'000);
+  EXPECT_GE(got[408], 1) << "those that were taken are slow, and others have no room";
+  EXPECT_EQ(got[kSilent], 0);
+  EXPECT_EQ(eventually(200, post("/echo", std::string(1'000'000, 'x'))), 200);
+}
+
+TEST_F(HttpBounds, ManyBodiesOneAfterTheOtherAreTaken) {
+  serve(one_thread());
+  const std::string body(4'000'000, 'x');
+  std::vector<std::unique_ptr<Wire>> idle;  // which keep nothing of their bodies
+  for (int i = 0; i < 20; ++i) {
+    idle.push_back(std::make_unique<Wire>(server_->port()));
+    EXPECT_TRUE(idle.back()->send(post("/echo", body)).read().body == body);
+  }
+}
+
+// --- Connections ---------------------------------------------------------------------------------
+
+TEST_F(HttpBounds, IdleConnectionsGiveWayToNewOnes) {
+  auto how = one_thread();
+  how.sockets_per_thread = 48;
+  serve(how);
+  Wire busy(server_->port());
+  busy.send(post("/later", "busy"));
+  const auto held = backstage_.take(1);
+  Wire served(server_->port());
+  EXPECT_EQ(served.send(post("/echo", "served")).read().body, "served");
+  const auto idle = connect(100, "");
+  EXPECT_EQ(Wire(server_->port()).send(post("/echo", "new")).read().body, "new");
+  EXPECT_TRUE(idle.front()->is_closed_by_server());
+  EXPECT_EQ(served.send(post("/echo", "again")).read().body, "again")
+      << "those that sent nothing went before it";
+  answer_later(held.front().second, "done");
+  EXPECT_EQ(busy.read().body, "done");
+}
+
+TEST_F(HttpBounds, HeadersThatDoNotEndGiveWayToNewConnections) {
+  auto how = one_thread();
+  how.sockets_per_thread = 48;
+  serve(how);
+  const auto slow = connect(60, "GET /echo HTTP/1.1\r\nX-Slow: and");
+  EXPECT_EQ(eventually(200, post("/echo", "new")), 200);
+}
+
+TEST_F(HttpBounds, ReadersOfStreamsLeaveRoomForOthers) {
+  auto how = one_thread();
+  how.sockets_per_thread = 48;
+  serve(how);
+  const auto readers = connect(40, get("/stream"));
+  backstage_.take_readers(32);
+  EXPECT_EQ(eventually(503, get("/stream")), 503);
+  EXPECT_EQ(Wire(server_->port()).send(post("/echo", "a ballot")).read().body, "a ballot");
+}
+
+// The limit of open files of this process, from which no other is left than for one client.
+class FilesForOne {
+ public:
+  FilesForOne() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(next);
+    rlimit few = before_;
+    few.rlim_cur = static_cast<rlim_t>(next) + 1;
+    setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~FilesForOne() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(HttpBounds, AConnectionWaitsForAFreeFileDescriptor) {
+  auto how = one_thread();
+  std::promise<std::string> told;  // a second time would throw
+  how.on_news = [&](const std::string& what) { told.set_value(what); };
+  serve(how);
+  std::optional<FilesForOne> files(std::in_place);
+  Wire wire(server_->port());
+  EXPECT_THAT(told.get_future().get(), HasSubstr("Too many open files"));
+  EXPECT_EQ(wire.send(post("/echo", "patience")).read(true, 300ms).status, kSilent);
+  files.reset();
+  EXPECT_EQ(wire.read().body, "patience");
+}
+
+}  // namespace
+}  // namespace veche::http
