@@ -196,8 +196,9 @@ void Documents::make(Kept& kept, const Wanted& wanted) {
   auto document = kept.find(key);
   if (!document) {
     const auto published = key.look ? show(kept, key) : nullptr;
-    document = std::make_shared<const http::Response>(
-        wanted.make(poll_of(kept, key), published.get()));
+    auto made = wanted.make(poll_of(kept, key), published.get());
+    made.body.share();  // all who ask are sent the same bytes
+    document = std::make_shared<const http::Response>(std::move(made));
     if (!key.look || key.look->viewer != publish::Viewer::auditor)
       kept.made.push_front({key, document});
   }
