@@ -29,7 +29,7 @@ LIBRARIES = {
     "spdlog/": ["ingest/api/metrics.cc"],
     "CLI/": ["tools/veche"],
     "toml++": ["tools/veche/options.cc"],
-    "unicode/": ["tools/veche"],
+    "unicode/": ["ingest/wire", "tools/veche"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

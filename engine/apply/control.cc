@@ -1,6 +1,5 @@
 #include "engine/apply/control.h"
 
-#include <charconv>
 #include <utility>
 
 #include "engine/model/assert.h"
@@ -146,7 +145,7 @@ void Control::apply_territories(const v1::Record& record, ControlApplied& applie
   applied.effect = ControlEffect::noted;
   if (!part.last()) return;
   auto tree = model::TerritoryTree::parse_csv(tree_parts_.csv);
-  const auto valid_from = parse_date(part.valid_from());
+  const auto valid_from = model::parse_date(part.valid_from());
   tree_parts_ = {};
   if (!tree || !valid_from || current_.trees.size() >= limits::kTreeVersions) {
     applied.effect = ControlEffect::invalid;
@@ -215,9 +214,10 @@ void Control::apply_publication(const v1::Record& record, ControlApplied& applie
 bool Control::take_definition(const v1::PollChange& change, model::PollEntry& entry) const {
   auto definition = model::read_definition(change.definition());
   if (!definition || definition->id.view() != change.poll()) return false;
-  const auto version = definition->tree_version;
-  if (version < 1 || version > current_.trees.size()) return false;
-  entry.tree = current_.trees[version - 1].tree;
+  const auto* tree = current_.tree_of_version(definition->tree_version);
+  if (!tree) return false;
+  entry.tree = tree->tree;
+  entry.tree_day = model::parse_date(change.tree_day());
   entry.definition = std::move(definition);
   entry.target_places = model::places_of_targets(*entry.definition, *entry.tree);
   entry.cells = entry.definition->disclosure == model::Disclosure::steps
@@ -332,24 +332,6 @@ Verdict judge(const model::Directory& directory, const model::PollId& poll, v1::
                           action == v1::POLL_ACTION_SUBMITTED || action == v1::POLL_ACTION_RETURNED;
   if (goes_round && history.draft_changes >= limits::kDraftChanges) return Verdict::limit_reached;
   return Verdict::fits;
-}
-
-std::optional<std::chrono::sys_days> parse_date(std::string_view text) {
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
-  const auto number = [&](std::size_t at, std::size_t size) -> std::optional<int> {
-    int value = 0;
-    const auto* end = text.data() + at + size;
-    const auto [stop, error] = std::from_chars(text.data() + at, end, value);
-    if (error != std::errc() || stop != end || value < 0) return std::nullopt;
-    return value;
-  };
-  const auto year = number(0, 4), month = number(5, 2), day = number(8, 2);
-  if (!year || !month || !day) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(*year),
-                                         std::chrono::month(static_cast<unsigned>(*month)),
-                                         std::chrono::day(static_cast<unsigned>(*day))};
-  if (!date.ok()) return std::nullopt;
-  return std::chrono::sys_days(date);
 }
 
 }  // namespace veche::apply

@@ -106,7 +106,4 @@ enum class Verdict : std::uint8_t {
 Verdict judge(const model::Directory& directory, const model::PollId& poll, v1::PollAction action,
               std::uint32_t based_on, std::string_view by);
 
-// A date as in the log and in the API, YYYY-MM-DD.
-std::optional<std::chrono::sys_days> parse_date(std::string_view text);
-
 }  // namespace veche::apply

@@ -48,10 +48,14 @@ bool has_target_over(const PollEntry& poll, const TerritoryCode& territory) {
   return after != targets.begin() && poll.tree->is_within(*place, *(after - 1));
 }
 
-const TreeVersion* Directory::tree_on(std::chrono::sys_days day) const {
-  for (auto version = trees.rbegin(); version != trees.rend(); ++version)
-    if (version->valid_from <= day) return &*version;
-  return nullptr;
+const TreeVersion* Directory::tree_on(Date day) const {
+  const TreeVersion* holds = nullptr;     // valid by then
+  const TreeVersion* earliest = nullptr;  // of all
+  for (const auto& each : trees) {        // later versions replace those of the same day
+    if (each.valid_from <= day && (!holds || each.valid_from >= holds->valid_from)) holds = &each;
+    if (!earliest || each.valid_from <= earliest->valid_from) earliest = &each;
+  }
+  return holds ? holds : earliest;
 }
 
 }  // namespace veche::model

@@ -2,7 +2,6 @@
 // value that all threads share, replaced by a new one at each change.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 
 #include "engine/model/cells.h"
 #include "engine/model/certificate.h"
+#include "engine/model/date.h"
 #include "engine/model/history.h"
 #include "engine/model/ids.h"
 #include "engine/model/poll.h"
@@ -33,6 +33,7 @@ std::string_view name(PollPhase phase);
 struct PollEntry {
   std::shared_ptr<const PollDefinition> definition;
   std::shared_ptr<const TerritoryTree> tree;  // the version that the definition names
+  std::optional<Date> tree_day;  // by which that was chosen; older records do not say it
   std::vector<TerritoryIndex> target_places;  // places_of_targets() of these two
   PollPhase phase = PollPhase::scheduled;
   std::uint32_t version = 1;  // of the definition: a change based on another one is void
@@ -68,9 +69,13 @@ struct Directory {
     const auto found = polls.find(id);
     return found == polls.end() ? nullptr : found->second;
   }
-  // The version that holds on a day: the latest that is valid by then; nullptr: none is.
-  const TreeVersion* tree_on(std::chrono::sys_days day) const;
-  const TreeVersion* latest_tree() const { return trees.empty() ? nullptr : &trees.back(); }
+  // The version that holds on a day: of those that are valid by then the one that became so last,
+  // and before the first day of all the earliest; of two of one day the newer, which corrects the
+  // other. nullptr: there is no tree.
+  const TreeVersion* tree_on(Date day) const;
+  const TreeVersion* tree_of_version(std::uint32_t version) const {
+    return version >= 1 && version <= trees.size() ? &trees[version - 1] : nullptr;
+  }
 };
 
 }  // namespace veche::model

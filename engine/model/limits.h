@@ -39,6 +39,7 @@ inline constexpr std::size_t kTerritoryDepth = 16;
 inline constexpr std::size_t kTerritoryNameBytes = 256;
 inline constexpr std::size_t kTerritoryKindBytes = 64;
 inline constexpr std::size_t kTreeVersions = 1'000;
+inline constexpr std::size_t kDoubtfulRowsTold = 3;  // of each kind, of a tree that is likely wrong
 
 // --- The log -----------------------------------------------------------------------------------
 inline constexpr std::uint16_t kPartitions = 1'024;

@@ -9,6 +9,7 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "engine/model/tree_doubts.h"
 
 namespace veche::model {
 namespace {
@@ -70,15 +71,19 @@ class Header {
 struct Entry {
   Territory territory;
   TerritoryCode parent;
+  std::string control_digit;
   std::size_t line = 0;
 };
 using Entries = std::vector<Entry>;
 using Places = boost::unordered_flat_map<TerritoryCode, std::size_t>;
 
+enum class Digits { must_fit, are_doubts };
+
 // Takes the cells of one row; the first that is wrong makes the fault.
 class RowReader {
  public:
-  RowReader(const Header& header, const CsvRow& row) : header_(header), row_(row) {}
+  RowReader(const Header& header, const CsvRow& row, Digits digits)
+      : header_(header), row_(row), digits_(digits) {}
 
   Result<Entry> read() {
     if (row_.fields.size() != header_.width())
@@ -88,7 +93,8 @@ class RowReader {
     entry.line = row_.line;
     auto& territory = entry.territory;
     territory.code = code(kCode, true);
-    check_digit(territory.code.view());
+    entry.control_digit = cell(kDigit);
+    if (digits_ == Digits::must_fit) check_digit(territory.code.view());
     territory.name = text(kName, limits::kTerritoryNameBytes);
     territory.kind = text(kKind, limits::kTerritoryKindBytes);
     territory.level = level();
@@ -147,10 +153,11 @@ class RowReader {
 
   const Header& header_;
   const CsvRow& row_;
+  const Digits digits_;
   std::optional<std::string> wrong_;
 };
 
-Result<Entries> read_entries(std::string_view csv) {
+Result<Entries> read_entries(std::string_view csv, Digits digits) {
   CsvReader reader(csv);
   CsvRow row;
   const auto first = reader.next(row);
@@ -163,7 +170,7 @@ Result<Entries> read_entries(std::string_view csv) {
     const auto more = reader.next(row);
     if (!more) return more.error();
     if (!*more) break;
-    auto entry = RowReader(*header, row).read();
+    auto entry = RowReader(*header, row, digits).read();
     if (!entry) return entry.error();
     entries.push_back(*std::move(entry));
     if (entries.size() > limits::kTerritories)
@@ -216,7 +223,7 @@ class Planter {
 
  private:
   std::optional<Fault> plant(std::size_t i, std::optional<TerritoryIndex> parent) {
-    const auto& [territory, parent_code, line] = entries_[i];
+    const auto& [territory, parent_code, digit, line] = entries_[i];
     if (parent && territory.level <= nodes_[*parent].level)
       return fault_at(line, fmt::format("level {} of {} is not greater than level {} of its parent "
                                         "{}; correct one of them",
@@ -247,6 +254,21 @@ class Planter {
   std::vector<Territory> nodes_;
 };
 
+Result<std::vector<Territory>> plant(Entries& entries) {
+  const auto places = index(entries);
+  if (!places) return places.error();
+  return Planter(entries, *places).plant();
+}
+
+std::string doubts_of(const Entries& entries) {
+  std::vector<SentRow> rows;
+  rows.reserve(entries.size());
+  for (const auto& entry : entries)
+    rows.push_back({entry.line, entry.territory.level, entry.territory.code.view(),
+                    entry.parent.view(), entry.control_digit});
+  return model::doubts_of(rows);
+}
+
 }  // namespace
 
 std::optional<int> control_digit(std::string_view code) {
@@ -263,13 +285,20 @@ std::optional<int> control_digit(std::string_view code) {
 }
 
 Result<TerritoryTree> TerritoryTree::parse_csv(std::string_view csv) {
-  auto entries = read_entries(csv);
+  auto entries = read_entries(csv, Digits::must_fit);
   if (!entries) return entries.error();
-  const auto places = index(*entries);
-  if (!places) return places.error();
-  auto nodes = Planter(*entries, *places).plant();
+  auto nodes = plant(*entries);
   if (!nodes) return nodes.error();
   return TerritoryTree(*std::move(nodes));
+}
+
+Result<SentTree> TerritoryTree::parse_sent(std::string_view csv) {
+  auto entries = read_entries(csv, Digits::are_doubts);
+  if (!entries) return entries.error();
+  auto doubts = doubts_of(*entries);  // while the rows are in the order of their lines
+  auto nodes = plant(*entries);
+  if (!nodes) return nodes.error();
+  return SentTree{TerritoryTree(*std::move(nodes)), std::move(doubts)};
 }
 
 TerritoryTree::TerritoryTree(std::vector<Territory> nodes)

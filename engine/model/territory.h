@@ -7,7 +7,6 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/model/date.h"
 #include "engine/model/ids.h"
 #include "engine/model/result.h"
 
@@ -35,8 +35,11 @@ struct Territory {
 };
 
 // The digit that follows an OKTMO code of 8 or 11 digits and guards against slips in typing it;
-// nullopt for any other code.
+// nullopt for any other code. The rule is that of all Russian classifiers: PR 50.1.024-2005,
+// appendix "Method of calculating the control number".
 std::optional<int> control_digit(std::string_view code);
+
+struct SentTree;
 
 class TerritoryTree {
  public:
@@ -47,6 +50,10 @@ class TerritoryTree {
   // line and what to do about it. The log is rebuilt through here: what was once accepted or
   // refused must stay so.
   static Result<TerritoryTree> parse_csv(std::string_view csv);
+
+  // The same of what somebody sends, who is there to be asked: control digits that do not fit are
+  // no fault, but among the doubts.
+  static Result<SentTree> parse_sent(std::string_view csv);
 
   // The same bytes for the same tree, whatever the CSV it came from looked like. Control digits
   // are left out: they say nothing that the codes do not.
@@ -78,10 +85,15 @@ class TerritoryTree {
   boost::unordered_flat_map<TerritoryCode, TerritoryIndex> places_;
 };
 
+struct SentTree {
+  TerritoryTree tree;
+  std::string doubts;  // as doubts_of says them: it should be taken only where somebody insists
+};
+
 // A tree as the control log numbers it, from 1.
 struct TreeVersion {
   std::uint32_t version = 0;
-  std::chrono::sys_days valid_from;
+  Date valid_from{};
   std::shared_ptr<const TerritoryTree> tree;
 };
 

@@ -238,10 +238,10 @@ void Node::audit(const model::PollId& poll, std::string by, ChangeDone done) {
   });
 }
 
-void Node::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done) {
-  steward_mail_.push([this, csv = std::move(csv), valid_from = std::move(valid_from),
+void Node::add_tree(std::string csv, model::Date valid_from, std::string by, ChangeDone done) {
+  steward_mail_.push([this, csv = std::move(csv), valid_from,
                       by = std::move(by), done = std::move(done)]() mutable {
-    steward_.add_tree(std::move(csv), std::move(valid_from), std::move(by), std::move(done),
+    steward_.add_tree(std::move(csv), valid_from, std::move(by), std::move(done),
                       wall_clock());
   });
 }

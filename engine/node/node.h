@@ -90,7 +90,7 @@ class Node final : private ShardEvents, private StewardEvents {
   void change(PollChangeRequest request, ChangeDone done);
   void certify(CertifyRequest request, ChangeDone done);
   void audit(const model::PollId& poll, std::string by, ChangeDone done);
-  void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done);
+  void add_tree(std::string csv, model::Date valid_from, std::string by, ChangeDone done);
   // false: it took longer than kParkDeadline.
   void barrier(std::function<void(bool passed)> done);
   void collect(const model::PollId& poll, std::function<void(Collected)> done);

@@ -252,9 +252,8 @@ ChangeOutcome Steward::refusal(const PollChangeRequest& request) {
   const auto outcome = outcome_of(apply::judge(directory, request.poll, request.action,
                                                based_on(request, directory), request.by));
   if (outcome != ChangeOutcome::done || !request.definition) return outcome;
-  const auto version = request.definition->tree_version;
-  return version >= 1 && version <= directory.trees.size() ? ChangeOutcome::done
-                                                           : ChangeOutcome::bad_tree;
+  return directory.tree_of_version(request.definition->tree_version) ? ChangeOutcome::done
+                                                                     : ChangeOutcome::bad_tree;
 }
 
 void Steward::append_change(const PollChangeRequest& request, ChangeDone done, Instant now) {
@@ -267,6 +266,7 @@ void Steward::append_change(const PollChangeRequest& request, ChangeDone done, I
   change.set_unix_ms(now.time_since_epoch().count());
   change.set_based_on(based_on(request, *control_.directory()));
   if (request.definition) *change.mutable_definition() = model::to_message(*request.definition);
+  if (request.tree_day) change.set_tree_day(model::format_date(*request.tree_day));
   const auto counter = append(record);
   if (done) changes_.emplace(counter, OwnChange{std::move(done), now});
 }
@@ -323,7 +323,7 @@ void Steward::audit(const model::PollId& poll, std::string by, ChangeDone done, 
   changes_.emplace(append(record), OwnChange{std::move(done), now});
 }
 
-void Steward::add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
+void Steward::add_tree(std::string csv, model::Date valid_from, std::string by, ChangeDone done,
                        Instant now) {
   if (!serving_) return done({ChangeOutcome::starting, nullptr, 0});
   const auto version = static_cast<std::uint32_t>(control_.directory()->trees.size() + 1);
@@ -335,7 +335,7 @@ void Steward::add_tree(std::string csv, std::string valid_from, std::string by, 
     territories.set_version(version);
     territories.set_part(static_cast<std::uint32_t>(part));
     territories.set_last(at + limits::kTerritoriesPartBytes >= csv.size());
-    territories.set_valid_from(valid_from);
+    territories.set_valid_from(model::format_date(valid_from));
     territories.set_csv(csv.substr(at, limits::kTerritoriesPartBytes));
     territories.set_by(by);
     territories.set_unix_ms(now.time_since_epoch().count());

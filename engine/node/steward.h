@@ -59,6 +59,7 @@ struct PollChangeRequest {
   std::string reason;
   // Of the definition that the writer read, 0: the poll shall be new; none: whichever it has.
   std::optional<std::uint32_t> version = std::nullopt;
+  std::optional<model::Date> tree_day = std::nullopt;  // with DRAFTED: its tree was chosen for it
 };
 
 struct CertifyRequest {
@@ -100,7 +101,7 @@ class Steward {
   void certify(CertifyRequest request, ChangeDone done, model::Instant now);
   // Notes that exact counts are about to be looked at. Not done: they must not be.
   void audit(const model::PollId& poll, std::string by, ChangeDone done, model::Instant now);
-  void add_tree(std::string csv, std::string valid_from, std::string by, ChangeDone done,
+  void add_tree(std::string csv, model::Date valid_from, std::string by, ChangeDone done,
                 model::Instant now);
   // Calls back with true when everything that anybody wrote into control before this call is
   // applied here, at the time `now`; with false when that takes longer than kParkDeadline.

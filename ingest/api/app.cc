@@ -36,6 +36,11 @@ std::chrono::sys_seconds now_seconds() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
+model::Date today(const std::optional<wire::TimeZone>& zone) {
+  const auto now = now_seconds();
+  return zone ? zone->date_of(now) : model::date_of(now);
+}
+
 std::string_view bearer(std::string_view authorization) {
   constexpr std::string_view kScheme = "Bearer ";
   if (authorization.size() <= kScheme.size()) return {};

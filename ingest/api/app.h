@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "ingest/http/handler.h"
 #include "ingest/http/worker.h"
 #include "ingest/wire/outcome.h"
+#include "ingest/wire/time_zone.h"
 
 namespace veche::api {
 
@@ -59,6 +61,10 @@ class App {
   void mark_test_data() { has_test_data_ = true; }
   bool has_test_data() const { return has_test_data_; }
 
+  // Days are those of this zone. Before the server starts.
+  void use_time_zone(wire::TimeZone zone) { time_zone_ = std::move(zone); }
+  const std::optional<wire::TimeZone>& time_zone() const { return time_zone_; }
+
   node::Node& node;
   Live& live;
   Writers& writers;
@@ -72,6 +78,7 @@ class App {
   std::atomic<bool> leaving_{false};
   std::atomic<bool> draining_{false};
   bool has_test_data_ = false;
+  std::optional<wire::TimeZone> time_zone_;
 };
 
 // Of one HTTP thread: caches of what the App has, and tools that are not shared.
@@ -95,6 +102,8 @@ class Local {
 };
 
 std::chrono::sys_seconds now_seconds();
+// In the zone of the node, or in UTC.
+model::Date today(const std::optional<wire::TimeZone>& zone);
 
 // Of a resource that is JSON and CSV: which one the request asks for. JSON where it asks for none.
 bool wants_csv(const http::RequestHead& head);

@@ -134,9 +134,10 @@ std::optional<Transition> read_transition(std::string_view body, const http::Res
 void Life::create(const http::Request& request, http::Responder responder) {
   const auto member = require_role(local_, request, auth::Role::kModerator, responder);
   if (!member) return;
-  const auto definition = read_definition(request.body, *member, responder);
-  if (definition)
-    change({definition->id, v1::POLL_ACTION_DRAFTED, definition, member->by, {}, 0}, responder);
+  auto draft = read_draft(request.body, *member, responder);
+  if (!draft) return;
+  draft->version = 0;
+  change(*std::move(draft), responder);
 }
 
 void Life::edit(const http::Request& request, std::string_view poll, http::Responder responder) {
@@ -147,35 +148,47 @@ void Life::edit(const http::Request& request, std::string_view poll, http::Respo
         428, "if-match-needed", "Send If-Match with the version that this one shall replace."));
   auto versions = versions_of(request.head.if_match);
   if (!versions || versions->any) return responder.send(no_version());
-  const auto definition = read_definition(request.body, *member, responder);
-  if (!definition) return;
-  if (definition->id.view() != poll)
+  auto draft = read_draft(request.body, *member, responder);
+  if (!draft) return;
+  if (draft->poll.view() != poll)
     return responder.send(
         faulty_document(422, "invalid-poll", "The definition has faults.",
                         {{"/id", "bad-id", "an id stays: it is the one of the path"}}));
-  when_visible(
-      local_, request.head, poll, responder,
-      [this, definition, by = member->by, versions = *std::move(versions),
-       responder](const std::shared_ptr<const model::PollEntry>& entry) {
-        change({definition->id, v1::POLL_ACTION_DRAFTED, definition, by, {},
-                versions.wanted_of(entry->version)},
-               responder);
-      });
+  when_visible(local_, request.head, poll, responder,
+               [this, draft = *std::move(draft), versions = *std::move(versions),
+                responder](const std::shared_ptr<const model::PollEntry>& entry) {
+                 auto asked = draft;
+                 asked.version = versions.wanted_of(entry->version);
+                 change(std::move(asked), responder);
+               });
 }
 
-// nullptr: the refusal was sent.
-std::shared_ptr<const model::PollDefinition> Life::read_definition(
-    std::string_view body, const StaffMember& member, const http::Responder& responder) {
+// The day whose tree the poll gets: without a zone as opens_at is written. In UTC that tells of no
+// place, as when a poll comes back as it was read from here: then the day that it had stays while
+// the moment is the same.
+model::Date Life::opening_day(const wire::ReadPoll& read) const {
+  const auto& poll = read.definition;
+  if (const auto& zone = local_.app.time_zone()) return zone->date_of(poll.opens_at);
+  if (read.opens_on) return *read.opens_on;
+  const auto present = local_.directory().find(poll.id);
+  const bool is_known =
+      present && present->tree_day && present->definition->opens_at == poll.opens_at;
+  return is_known ? *present->tree_day : model::date_of(poll.opens_at);
+}
+
+// What it replaces is left to say. nullopt: the refusal was sent.
+std::optional<node::PollChangeRequest> Life::read_draft(std::string_view body,
+                                                        const StaffMember& member,
+                                                        const http::Responder& responder) {
   const auto refuse = [&](http::Response response) {
     responder.send(std::move(response));
-    return nullptr;
+    return std::nullopt;
   };
   auto read = wire::read_poll(body);
   if (!read) return refuse(http::problem(400, "malformed", read.error().message));
   const auto& directory = local_.directory();
-  const auto day = std::chrono::floor<std::chrono::days>(read->definition.opens_at);
+  const auto day = opening_day(*read);
   const auto* tree = directory.tree_on(day);
-  if (!tree) tree = directory.latest_tree();
   if (!tree)
     return refuse(
         http::problem(409, "no-territories", "Load a territory tree first: PUT /v1/territories."));
@@ -184,7 +197,9 @@ std::shared_ptr<const model::PollDefinition> Life::read_definition(
   if (!read->faults.empty())
     return refuse(faulty_document(422, "invalid-poll", "The definition has faults.", read->faults));
   if (!holds_for(member, read->definition.targets, *tree->tree)) return refuse(not_held());
-  return std::make_shared<const model::PollDefinition>(std::move(read->definition));
+  auto poll = std::make_shared<const model::PollDefinition>(std::move(read->definition));
+  return node::PollChangeRequest{poll->id, v1::POLL_ACTION_DRAFTED, poll, member.by, {},
+                                 std::nullopt, day};
 }
 
 void Life::transition(const http::Request& request, std::string_view poll,

@@ -9,6 +9,7 @@
 
 #include "ingest/api/app.h"
 #include "ingest/api/certificates.h"
+#include "ingest/wire/poll_json.h"
 
 namespace veche::api {
 
@@ -25,9 +26,10 @@ class Life {
   static std::optional<http::Response> refuse_transition(const auth::StaffClaims& claims);
 
  private:
-  std::shared_ptr<const model::PollDefinition> read_definition(std::string_view body,
-                                                               const StaffMember& member,
-                                                               const http::Responder& responder);
+  std::optional<node::PollChangeRequest> read_draft(std::string_view body,
+                                                    const StaffMember& member,
+                                                    const http::Responder& responder);
+  model::Date opening_day(const wire::ReadPoll& read) const;
   void change(node::PollChangeRequest request, http::Responder responder);
   static http::Response answer(const node::PollChangeRequest& request,
                                const node::ChangeResult& result);

@@ -1,9 +1,8 @@
 #include "ingest/api/territories.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "engine/apply/control.h"
+#include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "ingest/api/documents.h"
 #include "ingest/api/staff.h"
@@ -18,7 +17,7 @@ std::string tree_json(const model::TreeVersion& version) {
   const auto& tree = *version.tree;
   wire::JsonWriter json;
   json.open('{').key("version").number(version.version);
-  json.key("valid_from").text(format_date(version.valid_from)).key("territories").open('[');
+  json.key("valid_from").text(model::format_date(version.valid_from)).key("territories").open('[');
   for (const auto& node : tree.nodes()) {
     json.open('{').key("code").text(node.code.view()).key("name").text(node.name);
     json.key("kind").text(node.kind).key("level").number(node.level).key("parent");
@@ -35,19 +34,33 @@ http::Response tree_response(const model::TreeVersion& version, bool as_csv) {
   return json_response(200, tree_json(version));
 }
 
-}  // namespace
-
-std::string format_date(std::chrono::sys_days day) {
-  return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::chrono::system_clock::to_time_t(day)));
+// The version that was asked for, and without parameters the newest; or what is wrong.
+Result<const model::TreeVersion*, http::Response> asked_tree(const model::Directory& directory,
+                                                             const http::RequestHead& head) {
+  const auto on = head.query("on"), version = head.query("version");
+  const auto day = on ? model::parse_date(*on) : std::nullopt;
+  const auto newest = static_cast<std::uint32_t>(directory.trees.size());
+  const auto number =
+      version ? model::parse_number<std::uint32_t>(*version).value_or(0) : newest;
+  if ((on && (!day || version)) || (version && number == 0))
+    return http::problem(400, "bad-parameter",
+                         "Give version, a number from 1, or on, a day as YYYY-MM-DD, not both.");
+  if (newest == 0)
+    return http::problem(404, "no-territories", "No territory tree was loaded yet.");
+  if (day) return directory.tree_on(*day);
+  if (const auto* tree = directory.tree_of_version(number)) return tree;
+  return http::problem(404, "unknown-version",
+                       fmt::format("The newest version of the territory tree is {}.", newest));
 }
 
+}  // namespace
+
 void Territories::get(const http::Request& request, http::Responder responder) {
-  const auto* latest = local_.directory().latest_tree();
-  if (!latest)
-    return responder.send(
-        http::problem(404, "no-territories", "No territory tree was loaded yet."));
+  const auto asked = asked_tree(local_.directory(), request.head);
+  if (!asked) return responder.send(asked.error());
+  const auto& tree = **asked;
   const bool as_csv = wants_csv(request.head);
-  const auto etag = fmt::format("W/\"{}-{}\"", latest->version, as_csv ? "csv" : "json");
+  const auto etag = fmt::format("W/\"{}-{}\"", tree.version, as_csv ? "csv" : "json");
   const auto with_headers = [etag](http::Response response) {
     response.with(http::Header::etag, etag).with(http::Header::vary, "Accept");
     return response;
@@ -56,8 +69,8 @@ void Territories::get(const http::Request& request, http::Responder responder) {
     return responder.send(with_headers({304, {}, {}, {}}));
   const auto overloaded = refusal(model::Outcome::overloaded, wire::Language::en);
   const bool is_taken = local_.app.documents.of_state(
-      fmt::format("tree {}", latest->version), latest->tree, as_csv ? "csv" : "json",
-      [version = *latest, as_csv, with_headers] {
+      fmt::format("tree {}", tree.version), tree.tree, as_csv ? "csv" : "json",
+      [version = tree, as_csv, with_headers] {
         return with_headers(tree_response(version, as_csv));
       },
       sender(responder, overloaded));
@@ -75,18 +88,26 @@ void Territories::put(const http::Request& request, http::Responder responder) {
   const auto member = require_role(local_, request, auth::Role::kOperator, responder);
   if (!member) return;
   if (auto refused = refuse_put(member->claims)) return responder.send(*std::move(refused));
-  const auto today = format_date(std::chrono::floor<std::chrono::days>(now_seconds()));
-  const std::string valid_from(request.head.query("valid_from").value_or(today));
-  if (!apply::parse_date(valid_from))
+  const auto given = request.head.query("valid_from");
+  const auto valid_from =
+      given ? model::parse_date(*given) : std::optional(today(local_.app.time_zone()));
+  if (!valid_from)
     return responder.send(http::problem(400, "bad-parameter", "valid_from is YYYY-MM-DD"));
-  const auto tree = model::TerritoryTree::parse_csv(request.body);
-  if (!tree) return responder.send(http::problem(422, "invalid-territories", tree.error().message));
-  auto csv = tree->to_csv();  // may be longer than what was sent
+  const auto force = request.head.query("force");
+  if (force.value_or("1") != "1")
+    return responder.send(http::problem(400, "bad-parameter", "force is 1, or left out"));
+  const auto sent = model::TerritoryTree::parse_sent(request.body);
+  if (!sent) return responder.send(http::problem(422, "invalid-territories", sent.error().message));
+  if (!sent->doubts.empty() && !force)
+    return responder.send(
+        http::problem(422, "invalid-territories",
+                      sent->doubts + "; if it is right as it is, send it with ?force=1"));
+  auto csv = sent->tree.to_csv();  // may be longer than what was sent
   if (csv.size() > limits::kTreeBodyBytes)
     return responder.send(http::problem(
         413, "too-large", fmt::format("A tree has at most {} bytes.", limits::kTreeBodyBytes)));
   local_.app.node.add_tree(
-      std::move(csv), valid_from, member->by,
+      std::move(csv), *valid_from, member->by,
       [&worker = local_.worker, responder](node::ChangeResult result) {
         worker.post([responder, result] {
           switch (result.outcome) {

@@ -20,7 +20,4 @@ class Territories {
   Local& local_;
 };
 
-// A day as the API writes it, YYYY-MM-DD.
-std::string format_date(std::chrono::sys_days day);
-
 }  // namespace veche::api

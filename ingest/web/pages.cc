@@ -64,10 +64,11 @@ void Pages::list(const http::Request& request, http::Responder responder) {
   const auto view = read_list_view(request.head);
   if (!view) return responder.send(error_page(400, reader));
   const auto directory = local_.app.node.directory();
-  const auto* tree = directory->latest_tree();
+  const auto* tree = directory->tree_on(api::today(local_.app.time_zone()));
   const auto names = view->search.empty() ? nullptr : names_of(tree ? tree->tree : nullptr);
   const bool is_taken = local_.app.documents.of_state(
-      "list of polls", directory, form_of(*view, reader),
+      "list of polls", directory,
+      fmt::format("{} {}", form_of(*view, reader), tree ? tree->version : 0),
       [directory, names, view = *view, reader] {
         return poll_list(*directory, names.get(), view, reader);
       },

@@ -100,6 +100,8 @@ class DefinitionReader {
       fault("/id", "bad-id", "a poll id is 1..64 of [a-z0-9-]");
     poll.title = title(object, "");
     poll.opens_at = time(object, "opens_at");
+    if (const auto* written = object.if_contains("opens_at"); written && written->is_string())
+      read_.opens_on = local_date(std::string_view(written->get_string()));
     poll.closes_at = time(object, "closes_at");
     const auto level = number(object, "min_level", "", limits::kDefaultLevel);
     poll.min_level = static_cast<std::uint8_t>(std::min<std::uint32_t>(level, 255));
@@ -292,6 +294,8 @@ json::object write_poll(const model::PollEntry& poll) {
   object["state"] = json::string(model::name(poll.phase));
   object["version"] = poll.version;
   object["territories_version"] = poll.definition->tree_version;
+  object["territories_on"] =
+      poll.tree_day ? json::value(model::format_date(*poll.tree_day)) : json::value();
   return object;
 }
 

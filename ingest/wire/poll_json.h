@@ -3,9 +3,11 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "engine/model/date.h"
 #include "engine/model/directory.h"
 #include "engine/model/poll.h"
 #include "engine/model/result.h"
@@ -14,6 +16,7 @@ namespace veche::wire {
 
 struct ReadPoll {
   model::PollDefinition definition;  // tree_version is not read: the server chooses it
+  std::optional<model::Date> opens_on;  // as local_date says it of opens_at
   std::vector<model::DocumentFault> faults;
 };
 

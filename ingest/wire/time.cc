@@ -1,12 +1,10 @@
 #include "ingest/wire/time.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
-
-#include "engine/apply/control.h"
 
 namespace veche::wire {
 namespace {
@@ -46,10 +44,11 @@ std::optional<minutes> read_zone(std::string_view text) {
 }  // namespace
 
 std::string format_time(model::Instant time) {
-  const auto whole = floor<seconds>(time);
-  const auto fraction = (time - whole).count();
+  const hh_mm_ss clock(time - floor<days>(time));
   const auto text =
-      fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(system_clock::to_time_t(whole)));
+      fmt::format("{}T{:02}:{:02}:{:02}", model::format_date(model::date_of(time)),
+                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  const auto fraction = clock.subseconds().count();
   return fraction == 0 ? text + "Z" : fmt::format("{}.{:03}Z", text, fraction);
 }
 
@@ -57,17 +56,23 @@ std::optional<model::Instant> parse_time(std::string_view text) {
   if (text.size() < 20 || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
       text[16] != ':')
     return std::nullopt;
-  const auto day = apply::parse_date(text.substr(0, 10));
+  const auto day = model::parse_date(text.substr(0, 10));
   const auto hour = two_digits(text, 11, 23), minute = two_digits(text, 14, 59),
              second = two_digits(text, 17, 59);
   auto rest = text.substr(19);
   const auto fraction = take_fraction(rest);
   const auto zone = read_zone(rest);
-  if (!day || *day < sys_days(year(1970) / 1 / 1) || !hour || !minute || !second || !fraction ||
-      !zone)
-    return std::nullopt;
-  return model::Instant(*day + hours(*hour) + minutes(*minute) + seconds(*second) + *fraction -
-                        *zone);
+  if (!day || !hour || !minute || !second || !fraction || !zone) return std::nullopt;
+  const model::Instant time(sys_days(*day) + hours(*hour) + minutes(*minute) + seconds(*second) +
+                            *fraction - *zone);
+  const bool is_allowed =
+      time >= sys_days(year(1970) / 1 / 1) && time < sys_days(year(10'000) / 1 / 1);
+  return is_allowed ? std::optional(time) : std::nullopt;
+}
+
+std::optional<model::Date> local_date(std::string_view text) {
+  const auto zone = read_zone(text.substr(std::min(text.size(), text.find_first_of("Zz+-", 19))));
+  return zone && *zone != minutes(0) ? model::parse_date(text.substr(0, 10)) : std::nullopt;
 }
 
 }  // namespace veche::wire

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "tests/shared_data.h"
 
@@ -251,6 +252,96 @@ TEST(Territory, TheRealClassifierOfThreeRegionsIsReadWhole) {
   EXPECT_TRUE(real->is_within(code("71811151"), code("71800000")));
   EXPECT_FALSE(real->is_within(code("01601000"), code("75000000")));
   EXPECT_EQ(TerritoryTree::parse_csv(real->to_csv())->to_csv(), real->to_csv());
+}
+
+TEST(Territory, TheRealDigitsFitAndNothingIsDoubtful) {
+  const auto path = tests::shared_data("territory/oktmo_3regions.csv");
+  VECHE_REQUIRE_DATA(path);
+  const auto csv = tests::read_file(path);
+  EXPECT_EQ(TerritoryTree::parse_sent(csv)->doubts, "");
+  std::size_t digits = 0;
+  CsvReader reader(csv);
+  CsvRow row;
+  ASSERT_TRUE(*reader.next(row));
+  while (*reader.next(row))
+    if (row.fields[1] == std::to_string(*control_digit(row.fields[0]))) ++digits;
+  EXPECT_EQ(digits, 1161U);
+}
+
+// As a spreadsheet writes what it opened: of codes that begin with a zero that is gone.
+std::string without_zeros(std::string_view csv, bool of_that_region_alone, bool with_digits) {
+  std::string out;
+  CsvReader reader(csv);
+  CsvRow row;
+  for (bool is_header = true; *reader.next(row); is_header = false) {
+    auto& code = row.fields[0];
+    auto& parent = row.fields[5];
+    if (of_that_region_alone && !is_header && !code.starts_with('0')) continue;
+    if (code.starts_with('0')) code.erase(0, 1);
+    if (parent.starts_with('0')) parent.erase(0, 1);
+    if (!with_digits && !is_header) row.fields[1].clear();
+    for (std::size_t i = 0; i < row.fields.size(); ++i)
+      out += (i == 0 ? "" : ",") + csv_field(row.fields[i]);
+    out += '\n';
+  }
+  return out;
+}
+
+TEST(Territory, ARealTreeWithoutItsLeadingZerosIsDoubtful) {
+  const auto path = tests::shared_data("territory/oktmo_3regions.csv");
+  VECHE_REQUIRE_DATA(path);
+  const auto csv = tests::read_file(path);
+  const auto all = TerritoryTree::parse_sent(without_zeros(csv, false, true))->doubts;
+  for (const auto* doubt : {"level 0 has codes of 7 digits (1: 1000000 on line",
+                            "level 1 has codes of 7 digits (", "level 2 has codes of 7 digits (",
+                            "of 1161 control digits do not fit (1000000 on line"})
+    EXPECT_THAT(all, HasSubstr(doubt));
+  const auto one = TerritoryTree::parse_sent(without_zeros(csv, true, true))->doubts;
+  EXPECT_THAT(one, HasSubstr("control digits do not fit"));
+  const auto bare = TerritoryTree::parse_sent(without_zeros(csv, true, false))->doubts;
+  EXPECT_THAT(bare, HasSubstr("regions have 7 digits, as if a zero before them were lost"));
+}
+
+TEST(Territory, DoubtsAreAboutCodesThatLookLikeNumbersWithoutTheirZeros) {
+  struct Case {
+    const char* name;
+    std::string csv;
+    const char* doubt;  // empty: none
+  };
+  const Case cases[] = {
+      {"one length a level", with_header("75,A,k,0,\n75701,B,k,1,75\n75603,C,k,1,75\n"), ""},
+      {"two lengths", with_header("75,A,k,0,\n75701,B,k,1,75\n7560,C,k,1,75\n"),
+       "level 1 has codes of 4 digits (1: 7560 on line 4) and of 5 digits (1: 75701 on line 3)"},
+      {"two lengths of roots", with_header("75000000,A,k,0,\n1000000,B,k,0,\n"),
+       "level 0 has codes of 7 digits (1: 1000000 on line 3) and of 8"},
+      {"more than are told",
+       with_header("r,R,k,0,\n1,A,k,1,r\n2,B,k,1,r\n3,C,k,1,r\n4,D,k,1,r\n05,E,k,1,r\n"),
+       "(4: 1 on line 3, 2 on line 4, 3 on line 5, ...) and of 2 digits (1: 05 on line 7)"},
+      {"letters are of any length", with_header("r,R,k,0,\nd-1,A,k,1,r\nd-10,B,k,1,r\n"), ""},
+      {"letters beside one length", with_header("r,R,k,0,\n75,A,k,1,r\nd-10,B,k,1,r\n"), ""},
+      {"8 and 11 digits",
+       with_header("75000000,A,k,0,\n75603407,B,k,1,75000000\n75701000001,C,k,1,75000000\n"), ""},
+      {"8, 11 and 10 digits",
+       with_header("r,A,k,0,\n75603407,B,k,1,r\n75701000001,C,k,1,r\n1701000001,D,k,1,r\n"),
+       "of 10 digits (1: 1701000001 on line 5)"},
+      {"a region of 7 digits above districts of 7",
+       with_header("1000000,A,k,0,\n1701000,B,k,1,1000000\n1701001,C,k,2,1701000\n"),
+       "regions have 7 digits, as if a zero before them were lost (1: 1000000 on line 2)"},
+      {"7 digits that are no region's", with_header("1000000,A,k,0,\n1000001,B,k,1,1000000\n"), ""},
+      {"7 digits alone", with_header("1000000,A,k,0,\n"), ""},
+      {"wrong digit", with_digit("75701000,5"),
+       "1 of 1 control digits do not fit (75701000 on line 2 has 5 instead of 6)"},
+      {"digit of a code without one", with_digit("1701000,5"), "a code of 7 characters has none"},
+      {"right digit", with_digit("75701000,6"), ""},
+      {"no digit", with_digit("7570,"), ""},
+  };
+  for (const auto& c : cases) {
+    const auto sent = TerritoryTree::parse_sent(c.csv);
+    ASSERT_TRUE(sent) << c.name << ": " << sent.error().message;
+    EXPECT_THAT(sent->doubts, HasSubstr(c.doubt)) << c.name;
+    EXPECT_EQ(sent->doubts.empty(), *c.doubt == '\0') << c.name << ": " << sent->doubts;
+  }
+  EXPECT_FALSE(TerritoryTree::parse_sent(with_header("a,A,k,x,\n"))) << "faults stay faults";
 }
 
 TEST(Territory, ASlipInARealCodeIsCaughtByItsDigit) {

@@ -13,6 +13,7 @@
 #include "ingest/wire/poll_json.h"
 #include "ingest/wire/results.h"
 #include "ingest/wire/time.h"
+#include "ingest/wire/time_zone.h"
 
 namespace veche::wire {
 namespace {
@@ -151,6 +152,61 @@ TEST(Time, ReadsWhatRfc3339AllowsAndNothingElse) {
                           "2026-09-01T00:00:00.Z", "2026-09-01T00:00:00+5", "1969-12-31T00:00:00Z",
                           "2026-09-01T00:00:00Zx", "2026-09-01 00:00:00Z", "-026-09-01T00:00:00Z"})
     EXPECT_FALSE(parse_time(bad)) << bad;
+}
+
+// Times of std::chrono's own clock end in 2262.
+TEST(Time, IsWrittenAsItWasReadToTheEndOfTheYear9999) {
+  for (const auto* time : {"1970-01-01T00:00:00Z", "2262-04-12T00:00:00Z", "2400-02-29T12:34:56Z",
+                           "9999-12-31T23:59:59.999Z"}) {
+    ASSERT_TRUE(parse_time(time)) << time;
+    EXPECT_EQ(format_time(*parse_time(time)), time);
+  }
+  EXPECT_EQ(format_time(*parse_time("9999-12-31T23:59:59+05:00")), "9999-12-31T18:59:59Z");
+  for (const auto* beyond : {"9999-12-31T23:59:59-00:01", "1970-01-01T00:00:00+00:01"})
+    EXPECT_FALSE(parse_time(beyond)) << beyond << " is another year in UTC";
+}
+
+TEST(Time, SaysItsLocalDayWhereItIsNotWrittenInUtc) {
+  const auto new_year = model::parse_date("2027-01-01");
+  for (const auto* local :
+       {"2027-01-01T00:00:00+05:00", "2027-01-01T23:00:00-05:00", "2027-01-01T00:00:00.5+00:30"})
+    EXPECT_EQ(local_date(local), new_year) << local;
+  for (const auto* none : {"2027-01-01T00:00:00Z", "2027-01-01t00:00:00z", "", "soon",
+                           "2027-01-01T00:00:00.123Z", "2027-01-01T00:00:00+00:00", "2027-01-01"})
+    EXPECT_FALSE(local_date(none)) << none;
+}
+
+TEST(TimeZone, KnowsTheDayThere) {
+  const struct {
+    const char* zone;
+    const char* at;
+    const char* day;
+  } rows[] = {
+      {"UTC", "2026-12-31T23:59:59.999Z", "2026-12-31"},
+      {"Asia/Yekaterinburg", "2026-12-31T18:59:59.999Z", "2026-12-31"},
+      {"Asia/Yekaterinburg", "2026-12-31T19:00:00Z", "2027-01-01"},
+      {"Asia/Kamchatka", "2026-12-31T12:00:00Z", "2027-01-01"},
+      {"Europe/Kaliningrad", "2026-12-31T21:59:59Z", "2026-12-31"},
+      {"Europe/Berlin", "2026-06-30T22:00:00Z", "2026-07-01"},   // summer
+      {"Europe/Berlin", "2026-12-31T22:30:00Z", "2026-12-31"},   // winter
+      {"America/St_Johns", "2026-07-01T02:29:59Z", "2026-06-30"},  // half an hour apart
+      {"Asia/Yekaterinburg", "9999-12-31T18:59:59Z", "9999-12-31"},
+      {"Asia/Yekaterinburg", "1970-01-01T00:00:00Z", "1970-01-01"},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(model::format_date(TimeZone::find(row.zone)->date_of(*parse_time(row.at))), row.day)
+        << row.zone << " " << row.at;
+}
+
+TEST(TimeZone, HasANameOfTheIanaDatabase) {
+  for (const auto* name : {"Asia/Yekaterinburg", "Europe/Moscow", "Etc/GMT-5", "UTC"})
+    EXPECT_TRUE(TimeZone::find(name)) << name;
+  for (const auto* name : {"", "Asia/Ekaterinburg", "asia/yekaterinburg", "Etc/Unknown", "GMT+5",
+                           "+05:00", "EST", "YEKT", "/", "Asia/Yekaterinburg "}) {
+    const auto zone = TimeZone::find(name);
+    ASSERT_FALSE(zone) << name;
+    EXPECT_NE(zone.error().message.find("Asia/Yekaterinburg"), std::string::npos);
+  }
 }
 
 TEST(Language, IsTheOneOfTheHighestWeight) {

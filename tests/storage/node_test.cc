@@ -68,7 +68,7 @@ class Running {
 
   void open_poll(const model::PollDefinition& poll) {
     std::promise<ChangeOutcome> tree;
-    node_->add_tree(std::string(samples::kTreeCsv), "2026-01-01", "test",
+    node_->add_tree(std::string(samples::kTreeCsv), *model::parse_date("2026-01-01"), "test",
                     [&](ChangeResult result) { tree.set_value(result.outcome); });
     EXPECT_EQ(tree.get_future().get(), ChangeOutcome::done);
     const auto definition = std::make_shared<const model::PollDefinition>(poll);

@@ -962,8 +962,8 @@ class Results(veche.ServerCase):
 class Territories(unittest.TestCase):
     """A server of its own for each test: a new tree is for ever."""
 
-    def start(self, territories=veche.TERRITORIES):
-        server = veche.Server(territories=territories)
+    def start(self, territories=veche.TERRITORIES, options=()):
+        server = veche.Server(territories=territories, options=options)
         self.addCleanup(server.close)
         return server.start()
 
@@ -1000,7 +1000,7 @@ class Territories(unittest.TestCase):
         server.open_poll(veche.poll("old", targets=["75701000"]))
         place = "75701320,,Курчатовский район,intra_city_district,2,"
         moved = veche.TERRITORIES.replace(place + "75701000", place + "75603000")
-        answer = self.put(server, moved, "?valid_from=2026-01-01")
+        answer = self.put(server, moved)
         self.assertEqual((answer.status, answer.json()["version"]), (200, 2), answer)
         self.assertEqual(server.get("/v1/territories").json()["version"], 2)
         server.open_poll(veche.poll("new", targets=["75701000"]))
@@ -1012,6 +1012,146 @@ class Territories(unittest.TestCase):
         server.start()
         self.assertEqual(server.get("/v1/territories").json()["version"], 2)
         self.assertEqual(server.vote("new", sub_of(2), "a", "75701320").code, "not-eligible")
+
+    # A district gets another code.
+    NEXT_YEAR = veche.TERRITORIES.replace("75603000,6,", "75503000,,").replace(
+        "75603000", "75503000")
+
+    def draft(self, server, name, opens_at, target):
+        """What tree it gets, and for which day; or what is wrong."""
+        answer = server.draft_poll(veche.poll(name, targets=[target]) | {
+            "opens_at": opens_at, "closes_at": "2090-01-01T00:00:00Z"})
+        if answer.status == 201:
+            return answer.json()["territories_version"], answer.json()["territories_on"]
+        return [error["code"] for error in answer.json()["errors"]]
+
+    def test_a_poll_gets_the_tree_of_its_day_in_the_time_zone(self):
+        server = self.start(options=["--time-zone", "Asia/Yekaterinburg"])
+        self.assertEqual(self.put(server, self.NEXT_YEAR, "?valid_from=2087-01-01").status, 200)
+        corrected = veche.TERRITORIES.replace("Агаповское", "Агаповское сельское поселение")
+        self.assertEqual(self.put(server, corrected).json()["version"], 3)
+        for name, opens_at, target, expected in (
+                ("before", "2086-12-31T18:59:59Z", "75603000", (3, "2086-12-31")),
+                ("midnight", "2086-12-31T19:00:00Z", "75503000", (2, "2087-01-01")),
+                ("midnight-there", "2087-01-01T00:00:00+05:00", "75503000", (2, "2087-01-01")),
+                ("midnight-elsewhere", "2087-01-01T00:00:00+09:00", "75603000", (3, "2086-12-31")),
+                ("abolished", "2087-01-01T00:00:00+05:00", "75603000", ["unknown-territory"]),
+                ("not-yet", "2086-12-31T18:59:59Z", "75503000", ["unknown-territory"]),
+                ("later", "2088-06-01T00:00:00Z", "75000000", (2, "2088-06-01")),
+                ("before-all", "1999-06-01T00:00:00Z", "75603000", (3, "1999-06-01"))):
+            with self.subTest(name):
+                self.assertEqual(self.draft(server, name, opens_at, target), expected)
+        server.kill()
+        server.options = ["--time-zone", "America/New_York"]  # decides nothing that was decided
+        server.start()
+        shown = server.request("GET", "/v1/polls/midnight", token=server.staff("auditor")).json()
+        self.assertEqual((shown["territories_version"], shown["territories_on"]), (2, "2087-01-01"))
+
+    def test_without_a_time_zone_the_day_is_that_of_opens_at_as_it_is_written(self):
+        server = self.start()
+        self.assertEqual(self.put(server, self.NEXT_YEAR, "?valid_from=2087-01-01").status, 200)
+        for name, opens_at, expected in (
+                ("ural", "2087-01-01T00:00:00+05:00", (2, "2087-01-01")),
+                ("utc", "2087-01-01T00:00:00Z", (2, "2087-01-01")),
+                ("utc-before", "2086-12-31T19:00:00Z", (1, "2086-12-31"))):
+            with self.subTest(name):
+                self.assertEqual(self.draft(server, name, opens_at, "75000000"), expected)
+        auditor, moderator = server.staff("auditor"), server.staff("moderator")
+
+        def edit(name, version, **changes):  # as it was read, with this alone changed
+            shown = server.request("GET", f"/v1/polls/{name}", token=auditor).json()
+            for member in ("state", "version", "territories_version", "territories_on"):
+                del shown[member]
+            answer = server.request("PATCH", f"/v1/polls/{name}", shown | changes,
+                                    {"If-Match": f'"{version}"'}, moderator)
+            return answer.json()["territories_version"], answer.json()["territories_on"]
+        self.assertEqual(edit("ural", 1, title="Edited"), (2, "2087-01-01"))
+        self.assertEqual(edit("ural", 2, opens_at="2086-12-31T18:00:00Z"), (1, "2086-12-31"))
+        self.assertEqual(edit("utc-before", 1, opens_at="2087-01-01T00:00:00+05:00"),
+                         (2, "2087-01-01"))
+        # A tree that comes later reaches a draft with its next edit, and an approved poll never.
+        self.assertEqual(self.put(server, self.NEXT_YEAR, "?valid_from=2086-06-01").status, 200)
+        approved = server.create_poll(veche.poll("approved") | {
+            "opens_at": "2087-02-01T00:00:00Z", "closes_at": "2090-01-01T00:00:00Z"})
+        self.assertEqual(approved.json()["territories_version"], 2)
+        self.assertEqual(self.put(server, self.NEXT_YEAR, "?valid_from=2087-01-01").status, 200)
+        self.assertEqual(edit("utc", 1, title="Edited"), (4, "2087-01-01"))
+        self.assertEqual(server.change_poll("approved", "open").json()["territories_version"], 2)
+
+    def test_every_version_of_the_tree_can_be_read(self):
+        server = self.start()
+        for valid_from, version in (("9999-12-31", 2), ("1676-12-31", 3), ("2263-01-01", 4)):
+            answer = self.put(server, self.NEXT_YEAR, f"?valid_from={valid_from}")
+            self.assertEqual((answer.status, answer.json()["version"]), (200, version), answer)
+        today = server.get("/v1/territories?version=1").json()["valid_from"]
+        for query, version, valid_from in (
+                ("", 4, "2263-01-01"), ("?version=1", 1, today), ("?version=2", 2, "9999-12-31"),
+                ("?version=3", 3, "1676-12-31"), (f"?on={today}", 1, today),
+                ("?on=1676-12-30", 3, "1676-12-31"), ("?on=1999-01-01", 3, "1676-12-31"),
+                ("?on=2262-12-31", 1, today), ("?on=2263-01-01", 4, "2263-01-01"),
+                ("?on=9999-12-31", 2, "9999-12-31")):
+            with self.subTest(query):
+                answer = server.get("/v1/territories" + query)
+                document = answer.json()
+                self.assertEqual((document["version"], document["valid_from"]),
+                                 (version, valid_from))
+                self.assertEqual(answer.headers["etag"], f'W/"{version}-json"')
+                codes = {territory["code"] for territory in document["territories"]}
+                self.assertEqual("75603000" in codes, version == 1)
+                text = server.get("/v1/territories" + query, Accept="text/csv").body.decode()
+                rows = csv.DictReader(io.StringIO(text))
+                self.assertEqual(codes, {row["oktmo8"] for row in rows})
+        for query, status, code in (
+                ("?version=5", 404, "unknown-version"), ("?version=4294967295", 404,
+                                                         "unknown-version"),
+                *((query, 400, "bad-parameter") for query in (
+                    "?version=0", "?version=-1", "?version=", "?version=two", "?version=4294967296",
+                    "?on=", "?on=today", "?on=2026-02-30", "?on=10000-01-01",
+                    "?version=1&on=2026-01-01", "?version=x&on=2026-01-01"))):
+            with self.subTest(query):
+                answer = server.get("/v1/territories" + query)
+                self.assertEqual((answer.status, answer.code), (status, code))
+
+    def test_a_tree_that_lost_its_leading_zeros_is_taken_only_if_somebody_insists(self):
+        opened = "\n".join(  # as a spreadsheet writes it
+            ",".join(cell.lstrip("0") if i in (0, 5) else cell
+                     for i, cell in enumerate(line.split(",")))
+            for line in veche.TERRITORIES.splitlines())
+        server = self.start()
+        answer = self.put(server, opened)
+        self.assertEqual((answer.status, answer.code), (422, "invalid-territories"), answer)
+        for told in ("level 0 has codes of 7 digits (1: 1000000 on line 9) and of 8 digits "
+                     "(1: 75000000 on line 2)", "level 1 has codes of 7", "?force=1"):
+            self.assertIn(told, answer.json()["detail"])
+        wrong_digit = veche.TERRITORIES.replace("75603407,9", "75603407,8")
+        self.assertIn("75603407 on line 7 has 8 instead of 9",
+                      self.put(server, wrong_digit).json()["detail"])
+        for no in ("?force=", "?force=0", "?force=yes"):
+            self.assertEqual(self.put(server, opened, no).status, 400)
+        self.assertEqual(self.put(server, opened + "\nx", "?force=1").status, 422)
+        self.assertEqual(server.get("/v1/territories").json()["version"], 1)
+        self.assertEqual(self.put(server, wrong_digit.replace("Челябинск,", "Челяба,"),
+                                  "?force=1").json()["version"], 2)
+        self.assertEqual(self.put(server, opened, "?force=1").json()["version"], 3)
+        # A start asks the same, but not about what the log has.
+        server.kill()
+        server.territories.write_text(opened)
+        server.start().kill()
+        server.territories.write_text(opened.replace("Барнаул", "Бийск"))
+        with self.assertRaises(veche.StartFailed) as failed:
+            server.start()
+        self.assertIn("--force", failed.exception.errors)
+        self.assertIn("1000000 on line 9", failed.exception.errors)
+        server.options = ["--force"]
+        server.start()
+        self.assertEqual(server.get("/v1/territories").json()["version"], 4)
+
+    def test_an_unknown_time_zone_is_told_at_the_start(self):
+        server = veche.Server(options=["--time-zone", "Asia/Ekaterinburg"])
+        self.addCleanup(server.close)
+        with self.assertRaises(veche.StartFailed) as failed:
+            server.start()
+        self.assertIn("Asia/Yekaterinburg", failed.exception.errors)
 
     def test_a_broken_tree_is_refused_with_its_line(self):
         server = self.start()

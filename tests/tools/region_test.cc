@@ -25,8 +25,10 @@ std::uint64_t people(const Region& region) {
 
 TEST(Region, HasTheShapeOfARealOne) {
   for (const auto seed : kSeeds) {
-    const auto tree = TerritoryTree::parse_csv(make_region(seed).csv);
+    const auto csv = make_region(seed).csv;
+    const auto tree = TerritoryTree::parse_csv(csv);
     ASSERT_TRUE(tree) << tree.error().message;
+    EXPECT_EQ(TerritoryTree::parse_sent(csv)->doubts, "");
     std::map<std::string, int> kinds;
     for (const auto& node : tree->nodes()) ++kinds[node.kind];
     EXPECT_EQ(kinds, (std::map<std::string, int>{{"region", 1},

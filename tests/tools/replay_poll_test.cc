@@ -81,6 +81,7 @@ TEST(ReplayPoll, KnowsItsPollAgainFromTheServer) {
   answer["state"] = "open";
   answer["version"] = 3;
   answer["territories_version"] = 7;
+  answer["territories_on"] = "2026-11-28";
   const auto present = read_definition(answer);
   ASSERT_TRUE(present) << present.error().message;
   const auto later = definition_of(file, kId, kTarget, kNow + std::chrono::days(1));

@@ -13,6 +13,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "engine/model/date.h"
 #include "engine/model/limits.h"
 #include "ingest/auth/digest.h"
 
@@ -108,6 +109,10 @@ auth::Bytes32 sub_of(const model::PollId& poll, std::string_view voter_id) {
 
 std::chrono::sys_seconds now_seconds() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+std::string todays_tree() {
+  return "/v1/territories?on=" + model::format_date(model::date_of(now_seconds()));
 }
 
 std::string code_of(const http::Answer& answer) {

@@ -49,12 +49,15 @@ double seconds_of(std::chrono::nanoseconds duration) {
 
 // The tree as CSV; empty where the server has none yet.
 Result<std::string> read_tree(const ApiClient& client) {
-  auto answer = client.call({.target = "/v1/territories", .headers = {{"Accept", "text/csv"}}});
+  auto answer = client.call({.target = todays_tree(), .headers = {{"Accept", "text/csv"}}});
   if (!answer) return answer.error();
   if (answer->status == 200) return std::move(answer->body);
   if (code_of(*answer) == "no-territories") return std::string();
   return fault_of(*answer);
 }
+
+// What is added is in no doubt, and about the rest somebody else was asked when it was loaded.
+constexpr auto kTreeTarget = "/v1/territories?force=1";
 
 // Others may write the tree at the same time, and the last one wins: it is read until it has all.
 Result<void> ensure_territories(ApiClient& client, const ReplayCity& city) {
@@ -66,7 +69,7 @@ Result<void> ensure_territories(ApiClient& client, const ReplayCity& city) {
     if (!*wanted) return {};
     const auto answer =
         client.call_as(auth::Role::kOperator, {.method = "PUT",
-                                               .target = "/v1/territories",
+                                               .target = kTreeTarget,
                                                .headers = {{"Content-Type", "text/csv"}},
                                                .body = std::move(**wanted)});
     if (!answer) return answer.error();

@@ -113,7 +113,8 @@ bool is_same_poll(model::PollDefinition a, const model::PollDefinition& b) {
 
 Result<model::PollDefinition> read_definition(const json::value& poll) {
   auto document = poll.as_object();
-  for (const auto* member : {"state", "version", "territories_version"}) document.erase(member);
+  for (const auto* member : {"state", "version", "territories_version", "territories_on"})
+    document.erase(member);
   auto read = wire::read_poll(json::serialize(document));
   if (!read) return read.error();
   if (read->faults.empty()) return std::move(read->definition);

@@ -24,6 +24,7 @@
 #include "ingest/auth/jwks.h"
 #include "ingest/auth/voter.h"
 #include "ingest/http/server.h"
+#include "ingest/wire/time_zone.h"
 #include "storage/index/checkpointed_index.h"
 #include "storage/kafka/kafka_log.h"
 #include "storage/kafka/topics.h"
@@ -51,6 +52,7 @@ struct Options {
   std::string jwks;
   std::string voter_secret;
   std::string territories;
+  bool force = false;
   std::string access_log;
   bool test_data = false;
   std::uint16_t partitions = limits::kDefaultPartitions;
@@ -59,6 +61,7 @@ struct Options {
   std::uint64_t disk_reserve_mib = limits::kDiskReserveBytes >> 20;
   std::string tick = "1s";
   std::uint32_t drain_delay_seconds = 0;
+  std::string time_zone;
 };
 
 // "50ms", "1s".
@@ -76,6 +79,11 @@ std::optional<std::chrono::milliseconds> parse_tick(std::string_view text) {
 std::string check_tick(const std::string& text) {
   return parse_tick(text) ? std::string()
                           : fmt::format("{} is not a time from 20ms to 60s, as 50ms or 1s", text);
+}
+
+std::string check_time_zone(const std::string& name) {
+  const auto zone = wire::TimeZone::find(name);
+  return zone ? std::string() : zone.error().message;
 }
 
 constexpr std::size_t kFewClients = 1'000;  // that it is worth telling the operator
@@ -292,6 +300,7 @@ class Service {
                                       std::make_shared<const auth::KeySet>(*std::move(keys)),
                                       metrics_);
     if (options_.test_data) app_->mark_test_data();
+    if (!options_.time_zone.empty()) app_->use_time_zone(*wire::TimeZone::find(options_.time_zone));
     if (!options_.access_log.empty() && !metrics_.log_requests_to(options_.access_log))
       return Fault(fmt::format("the access log {} cannot be opened", options_.access_log));
     return {};
@@ -368,13 +377,17 @@ class Service {
     std::ifstream file(options_.territories, std::ios::binary);
     const std::string csv{std::istreambuf_iterator<char>(file), {}};
     if (!file) return Fault(fmt::format("{} cannot be read", options_.territories));
-    const auto tree = model::TerritoryTree::parse_csv(csv);
-    if (!tree) return Fault(fmt::format("{}: {}", options_.territories, tree.error().message));
-    if (tree->to_csv().size() > limits::kTreeBodyBytes)
+    const auto sent = model::TerritoryTree::parse_sent(csv);
+    if (!sent) return Fault(fmt::format("{}: {}", options_.territories, sent.error().message));
+    const auto& tree = sent->tree;
+    if (tree.to_csv().size() > limits::kTreeBodyBytes)
       return Fault(
           fmt::format("{} is larger than {} bytes", options_.territories, limits::kTreeBodyBytes));
+    if (!sent->doubts.empty() && !options_.force && !has_tree(tree))
+      return Fault(fmt::format("{}: {}; if it is right as it is, start with --force",
+                               options_.territories, sent->doubts));
     for (int tries = 0; tries < kTreeTries; ++tries) {
-      if (has_tree(*tree) || add_tree(*tree) == node::ChangeOutcome::done) return {};
+      if (has_tree(tree) || add_tree(tree) == node::ChangeOutcome::done) return {};
       std::this_thread::sleep_for(1s);
     }
     return Fault(fmt::format("{} could not be written into the log. {}", options_.territories,
@@ -390,8 +403,7 @@ class Service {
 
   node::ChangeOutcome add_tree(const model::TerritoryTree& tree) {
     std::promise<node::ChangeOutcome> added;
-    const auto today = std::chrono::floor<std::chrono::days>(api::now_seconds());
-    node_->add_tree(tree.to_csv(), api::format_date(today), "operator serve",
+    node_->add_tree(tree.to_csv(), api::today(app_->time_zone()), "operator serve",
                     [&](const node::ChangeResult& result) { added.set_value(result.outcome); });
     return added.get_future().get();
   }
@@ -493,6 +505,8 @@ void add_serve(CLI::App& app) {
       .add_option("--territories", options->territories,
                   "CSV of the territory tree; a new version unless it was one before")
       ->type_name("FILE");
+  command.add_flag("--force", options->force,
+                   "Take the tree of --territories although it looks wrong");
   command.add_option("--listen", options->listen, "Address and port; port 0 takes a free one")
       ->capture_default_str();
   command.add_option("--metrics", options->metrics, "Address and port of GET /metrics")
@@ -525,6 +539,11 @@ void add_serve(CLI::App& app) {
       ->check(CLI::Range(0, 3'600))
       ->capture_default_str()
       ->type_name("SECONDS");
+  command
+      .add_option("--time-zone", options->time_zone,
+                  "The region's, as Asia/Yekaterinburg: the day there on which a poll opens says "
+                  "which tree it gets; default: the day as opens_at writes it")
+      ->check(CLI::Validator(check_time_zone, "NAME"));
   on_run(command, [options] { return serve(*options); });
 }
 
