@@ -51,7 +51,10 @@ class AnswerResolver {
       return fault("", "too-many",
                    fmt::format("{} given, a question has at most {} options", named.choices.size(),
                                limits::kOptionsPerQuestion));
+    const auto so_far = faults_.size();
     for (std::size_t i = 0; i < named.choices.size(); ++i) add(named, i, answer);
+    // How many there are is known when all of them are: else it would tell one slip twice.
+    if (faults_.size() != so_far) return;
     const auto sum = amount(question_, answer);
     if (sum > question_.max)
       fault("", "too-many", fmt::format("{} given, at most {} allowed", sum, question_.max));
@@ -133,7 +136,8 @@ Answers resolve(const PollDefinition& poll, const NamedAnswers& named,
     answers.push_back({*question, {}});
     AnswerResolver(poll.questions[*question], i, faults).resolve(named[i], answers.back());
   }
-  for (std::size_t q = 0; q < poll.questions.size(); ++q)
+  // What an answer to nothing was meant for is not told as missing, too.
+  for (std::size_t q = 0; q < poll.questions.size() && named.size() == answers.size(); ++q)
     if (!seen.test(q))
       faults.push_back({"/answers", "question-missing",
                         fmt::format("question {} is not answered", poll.questions[q].id)});

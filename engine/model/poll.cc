@@ -64,9 +64,14 @@ class Faults {
       expect(printable(*text), pointer, "not-printable", "control characters are not allowed");
     }
   }
-  void expect_id(std::string_view id, std::size_t max_bytes, const std::string& pointer) {
-    expect(!id.empty() && id.size() <= max_bytes && printable(id), pointer, "bad-id",
+  // One that is nobody's other: `seen` are those before it.
+  void expect_id(std::string_view id, std::size_t max_bytes, const std::string& pointer,
+                 std::unordered_set<std::string_view>& seen) {
+    const bool is_good = !id.empty() && id.size() <= max_bytes && printable(id);
+    expect(is_good, pointer, "bad-id",
            fmt::format("an id is 1..{} bytes of printable UTF-8", max_bytes));
+    expect(seen.insert(id).second || !is_good, pointer, "duplicate",
+           "there is another one of this id");
   }
   std::vector<DocumentFault> take() { return std::move(faults_); }
 
@@ -76,12 +81,13 @@ class Faults {
 
 void check_range(const Question& question, const std::string& at, Faults& faults) {
   const bool spread = question.kind == QuestionKind::points;
+  if (question.options.empty()) return;  // which is told, and what else should max be
   const auto most = spread ? std::size_t{limits::kPointsPerChoice} : question.options.size();
+  if (question.kind == QuestionKind::single)
+    return faults.expect(question.min == 1 && question.max == 1, at + "/max", "bad-range",
+                         "a single question has min 1 and max 1");
   faults.expect(question.min >= 1 && question.min <= question.max && question.max <= most,
                 at + "/max", "bad-range", fmt::format("1 <= min <= max <= {}", most));
-  if (question.kind == QuestionKind::single)
-    faults.expect(question.min == 1 && question.max == 1, at + "/max", "bad-range",
-                  "a single question has min 1 and max 1");
 }
 
 void check_points(const Question& question, const std::string& at, Faults& faults) {
@@ -92,13 +98,13 @@ void check_points(const Question& question, const std::string& at, Faults& fault
   }
   faults.expect(question.points.size() == question.max, at + "/points", "wrong-length",
                 "a ranked question needs points for each of its max positions");
-  for (const auto points : question.points)
-    faults.expect(points <= limits::kPointsPerChoice, at + "/points", "too-large",
+  for (std::size_t i = 0; i < question.points.size(); ++i)
+    faults.expect(question.points[i] <= limits::kPointsPerChoice,
+                  fmt::format("{}/points/{}", at, i), "too-large",
                   fmt::format("at most {} points", limits::kPointsPerChoice));
 }
 
 void check_question(const Question& question, const std::string& at, Faults& faults) {
-  faults.expect_id(question.id, limits::kQuestionIdBytes, at + "/id");
   faults.expect_title(question.title, at + "/title");
   faults.expect(!question.options.empty() && question.options.size() <= limits::kOptionsPerQuestion,
                 at + "/options", "wrong-length",
@@ -107,10 +113,8 @@ void check_question(const Question& question, const std::string& at, Faults& fau
   for (std::size_t i = 0; i < question.options.size(); ++i) {
     const auto& option = question.options[i];
     const auto option_at = fmt::format("{}/options/{}", at, i);
-    faults.expect_id(option.id, limits::kOptionIdBytes, option_at + "/id");
+    faults.expect_id(option.id, limits::kOptionIdBytes, option_at + "/id", seen);
     faults.expect_title(option.title, option_at + "/title");
-    faults.expect(seen.insert(option.id).second, option_at + "/id", "duplicate",
-                  "another option of the question has this id");
   }
   check_range(question, at, faults);
   check_points(question, at, faults);
@@ -124,10 +128,9 @@ void check_questions(const PollDefinition& poll, Faults& faults) {
   std::size_t options = 0;
   for (std::size_t i = 0; i < poll.questions.size(); ++i) {
     const auto at = fmt::format("/questions/{}", i);
+    faults.expect_id(poll.questions[i].id, limits::kQuestionIdBytes, at + "/id", seen);
     check_question(poll.questions[i], at, faults);
     options += poll.questions[i].options.size();
-    faults.expect(seen.insert(poll.questions[i].id).second, at + "/id", "duplicate",
-                  "another question has this id");
   }
   faults.expect(options <= limits::kOptionsPerPoll, "/questions", "too-many",
                 fmt::format("a poll has at most {} options in all", limits::kOptionsPerPoll));

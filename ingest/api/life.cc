@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <iterator>
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
@@ -13,6 +14,7 @@
 #include "ingest/http/problem.h"
 #include "ingest/wire/header_list.h"
 #include "ingest/wire/poll_json.h"
+#include "ingest/wire/poll_texts.h"
 
 namespace veche::api {
 namespace {
@@ -193,7 +195,11 @@ std::optional<node::PollChangeRequest> Life::read_draft(std::string_view body,
     return refuse(
         http::problem(409, "no-territories", "Load a territory tree first: PUT /v1/territories."));
   read->definition.tree_version = tree->version;
-  if (read->faults.empty()) read->faults = faults_with_tree(read->definition, *tree->tree);
+  if (read->faults.empty()) {
+    read->faults = wire::check_texts(read->definition);
+    auto more = faults_with_tree(read->definition, *tree->tree);
+    std::move(more.begin(), more.end(), std::back_inserter(read->faults));
+  }
   if (!read->faults.empty())
     return refuse(faulty_document(422, "invalid-poll", "The definition has faults.", read->faults));
   if (!holds_for(member, read->definition.targets, *tree->tree)) return refuse(not_held());

@@ -34,6 +34,20 @@ bool has_duplicate_names(simdjson::dom::element value) {
   return std::adjacent_find(names.begin(), names.end()) != names.end();
 }
 
+// The pointer to a member whose name is anybody's: RFC 6901 writes ~ as ~0 and / as ~1.
+std::string member_at(const std::string& object, std::string_view name) {
+  auto pointer = object + '/';
+  for (const char c : name) {
+    if (c == '~')
+      pointer += "~0";
+    else if (c == '/')
+      pointer += "~1";
+    else
+      pointer += c;
+  }
+  return pointer;
+}
+
 // Reads a document member by member; everything wrong is added to one list.
 class DefinitionReader {
  public:
@@ -56,17 +70,29 @@ class DefinitionReader {
     for (const auto& member : object) {
       const std::string_view name = member.key();
       if (std::find(known.begin(), known.end(), name) == known.end())
-        fault(fmt::format("{}/{}", at, name), "unknown-member", "there is no such member");
+        fault(member_at(at, name), "unknown-member", "there is no such member");
     }
   }
-  std::string text(const json::object& object, std::string_view name, const std::string& at) {
+  // nullopt: it is told that there is no text, and so nothing more about what it says.
+  std::optional<std::string> given_text(const json::object& object, std::string_view name,
+                                        const std::string& at) {
     const auto* value = object.if_contains(name);
-    if (!value || !value->is_string()) {
-      fault(fmt::format("{}/{}", at, name), value ? "wrong-type" : "required",
-            "a string is needed");
-      return {};
-    }
-    return std::string(value->get_string());
+    if (value && value->is_string()) return std::string(value->get_string());
+    fault(fmt::format("{}/{}", at, name), value ? "wrong-type" : "required", "a string is needed");
+    return std::nullopt;
+  }
+  std::string text(const json::object& object, std::string_view name, const std::string& at) {
+    return given_text(object, name, at).value_or(std::string());
+  }
+  // What a text means by `parse`, or `otherwise`.
+  template <class Parse, class Value>
+  Value meaning(const json::object& object, std::string_view name, const std::string& at,
+                Parse parse, Value otherwise, std::string_view code, std::string detail) {
+    const auto given = given_text(object, name, at);
+    if (!given) return otherwise;
+    const auto value = parse(*given);
+    if (!value) fault(fmt::format("{}/{}", at, name), code, std::move(detail));
+    return value ? Value(*value) : otherwise;
   }
   std::uint32_t number(const json::object& object, std::string_view name, const std::string& at,
                        std::uint32_t otherwise) {
@@ -94,10 +120,8 @@ class DefinitionReader {
     expect_members(object, "",
                    {"id", "title", "opens_at", "closes_at", "min_level", "targets",
                     "expected_voters", "visibility", "disclosure", "questions"});
-    if (const auto id = model::PollId::parse(text(object, "id", "")))
-      poll.id = *id;
-    else
-      fault("/id", "bad-id", "a poll id is 1..64 of [a-z0-9-]");
+    poll.id = meaning(object, "id", "", model::PollId::parse, model::PollId(), "bad-id",
+                      "a poll id is 1..64 of [a-z0-9-]");
     poll.title = title(object, "");
     poll.opens_at = time(object, "opens_at");
     if (const auto* written = object.if_contains("opens_at"); written && written->is_string())
@@ -123,12 +147,8 @@ class DefinitionReader {
   }
 
   model::Instant time(const json::object& object, std::string_view name) {
-    const auto value = parse_time(text(object, name, ""));
-    if (!value)
-      fault(fmt::format("/{}", name), "bad-time",
-            "an RFC 3339 time is needed, as "
-            "2026-09-01T00:00:00Z");
-    return value.value_or(model::Instant());
+    return meaning(object, name, "", parse_time, model::Instant(), "bad-time",
+                   "an RFC 3339 time is needed, as 2026-09-01T00:00:00Z");
   }
 
   void read_targets(const json::object& object) {
@@ -141,13 +161,13 @@ class DefinitionReader {
       if (target->size() != 1) {
         fault(at, "wrong-type", "a target is either a territory or an addr");
       } else if (target->contains("territory")) {
-        const auto code = model::TerritoryCode::parse(text(*target, "territory", at));
-        if (code) read_.definition.targets.emplace_back(*code);
-        if (!code) fault(at + "/territory", "bad-id", "a code is 1..32 of [0-9A-Za-z-]");
+        read_.definition.targets.emplace_back(
+            meaning(*target, "territory", at, model::TerritoryCode::parse, model::TerritoryCode(),
+                    "bad-id", "a code is 1..32 of [0-9A-Za-z-]"));
       } else {
-        const auto code = model::AddressCode::parse(text(*target, "addr", at));
-        if (code) read_.definition.targets.emplace_back(*code);
-        if (!code) fault(at + "/addr", "bad-id", "an address code is 1..64 of [0-9A-Za-z-_.:]");
+        read_.definition.targets.emplace_back(
+            meaning(*target, "addr", at, model::AddressCode::parse, model::AddressCode(), "bad-id",
+                    "an address code is 1..64 of [0-9A-Za-z-_.:]"));
       }
     }
   }
@@ -158,29 +178,26 @@ class DefinitionReader {
     const auto* expected = object_at(*value, "/expected_voters");
     if (!expected) return;
     for (const auto& [name, voters] : *expected) {
-      const auto at = fmt::format("/expected_voters/{}", std::string_view(name));
+      const auto at = member_at("/expected_voters", name);
       const auto code = model::TerritoryCode::parse(name);
+      if (code) read_.definition.expected_voters.emplace(*code, whole(voters, at));
       if (!code) fault(at, "bad-id", "a code is 1..32 of [0-9A-Za-z-]");
-      const auto number = whole(voters, at);
-      if (code) read_.definition.expected_voters.emplace(*code, number);
     }
   }
 
   void read_policies(const json::object& object) {
-    if (object.contains("visibility")) {
-      const auto visibility = model::visibility(text(object, "visibility", ""));
-      if (!visibility)
-        fault("/visibility", "unknown-value",
-              "one of public_live, after_vote, after_close, after_certification");
-      read_.definition.visibility = visibility.value_or(model::Visibility::public_live);
-    }
+    if (object.contains("visibility"))
+      read_.definition.visibility =
+          meaning(object, "visibility", "", model::visibility, model::Visibility::public_live,
+                  "unknown-value",
+                  "one of public_live, after_vote, after_close, after_certification");
     const auto* value = object.if_contains("disclosure");
     if (!value) return;
     const auto* disclosure = object_at(*value, "/disclosure");
     if (!disclosure) return;
-    const auto mode = model::disclosure(text(*disclosure, "mode", "/disclosure"));
-    if (!mode) fault("/disclosure/mode", "unknown-value", "one of exact, steps");
-    read_.definition.disclosure = mode.value_or(model::Disclosure::exact);
+    const auto mode = meaning(*disclosure, "mode", "/disclosure", model::disclosure,
+                              model::Disclosure::exact, "unknown-value", "one of exact, steps");
+    read_.definition.disclosure = mode;
     if (mode != model::Disclosure::steps)
       return expect_members(*disclosure, "/disclosure", {"mode"});
     expect_members(*disclosure, "/disclosure", {"mode", "k"});
@@ -195,9 +212,8 @@ class DefinitionReader {
     auto& question = read_.definition.questions.emplace_back();
     question.id = text(*object, "id", at);
     question.title = title(*object, at);
-    const auto kind = model::question_kind(text(*object, "kind", at));
-    if (!kind) fault(at + "/kind", "unknown-value", "one of single, approval, ranked, points");
-    question.kind = kind.value_or(model::QuestionKind::single);
+    question.kind = meaning(*object, "kind", at, model::question_kind, model::QuestionKind::single,
+                            "unknown-value", "one of single, approval, ranked, points");
     question.min = number(*object, "min", at, 1);
     question.max = number(*object, "max", at, 1);
     if (object->contains("points"))

@@ -11,6 +11,7 @@
 #include "ingest/wire/header_list.h"
 #include "ingest/wire/outcome.h"
 #include "ingest/wire/poll_json.h"
+#include "ingest/wire/poll_texts.h"
 #include "ingest/wire/results.h"
 #include "ingest/wire/time.h"
 #include "ingest/wire/time_zone.h"
@@ -131,6 +132,114 @@ INSTANTIATE_TEST_SUITE_P(
                     FaultRow{"[2, 1]", "[2]", "/questions/0/points"},
                     FaultRow{"\"max\": 2", "\"max\": 3", "/questions/0/max"},
                     FaultRow{"\"id\": \"b\"", "\"id\": \"a\"", "/questions/0/options/1/id"}));
+
+// Each is wrong in one way, and is told so once: what follows from it is no fault of its own.
+TEST(PollJson, TellsOneFaultOfOneSlip) {
+  const struct {
+    std::string_view from;
+    std::string_view to;
+    const char* fault;
+  } rows[] = {
+      {R"("id": "smolino", )", "", "/id required"},
+      {R"("id": "smolino")", R"("id": 7)", "/id wrong-type"},
+      {R"("opens_at": "2026-09-01T00:00:00Z", )", "", "/opens_at required"},
+      {R"("after_vote")", "null", "/visibility wrong-type"},
+      {R"({"mode": "exact"})", "{}", "/disclosure/mode required"},
+      {R"("kind": "ranked", )", "", "/questions/0/kind required"},
+      {R"({"territory": "75701000"})", R"({"territory": 75701000})",
+       "/targets/0/territory wrong-type"},
+      {R"({"addr": "f-1"})", R"({"addr": 1})", "/targets/1/addr wrong-type"},
+      {R"("75701310": 61000)", R"("75 701": -1)", "/expected_voters/75 701 bad-id"},
+      {R"("ranked", "min": 1, "max": 2)", R"("single", "min": 2, "max": 3)",
+       "/questions/0/max bad-range"},
+      {"[2, 1]", "[2, 1000001]", "/questions/0/points/1 too-large"},
+      {R"("id": "q1")", R"("id": "")", "/questions/0/id bad-id"},
+  };
+  for (const auto& row : rows) {
+    std::string text(kPoll);
+    ASSERT_NE(text.find(row.from), text.npos) << row.from;
+    text.replace(text.find(row.from), row.from.size(), row.to);
+    if (row.fault == std::string_view("/questions/0/max bad-range"))
+      text.erase(text.find("\"points\": [2, 1],"), 17);
+    std::string told;
+    for (const auto& fault : read_poll(text)->faults)
+      told += fault.pointer + " " + fault.code + ";";
+    EXPECT_EQ(told, row.fault + ";"s);
+  }
+}
+
+TEST(PollJson, PointsAtNamesByRfc6901) {
+  const struct {
+    std::string_view from;
+    std::string_view to;
+    const char* pointer;
+  } rows[] = {
+      {"\"min_level\"", "\"min/level\"", "/min~1level"},
+      {"\"min_level\"", "\"~1/\"", "/~01~1"},
+      {"\"75701310\"", "\"a/b~c\"", "/expected_voters/a~1b~0c"},
+      {"\"mode\"", "\"k\": 1, \"/\"", "/disclosure/~1"},
+      {"\"min\"", "\"~min\"", "/questions/0/~0min"},
+      {"\"min_level\"", "\"\"", "/"},
+  };
+  for (const auto& row : rows) {
+    std::string text(kPoll);
+    text.replace(text.find(row.from), row.from.size(), row.to);
+    std::vector<std::string> told;
+    for (const auto& fault : read_poll(text)->faults) told.push_back(fault.pointer);
+    EXPECT_NE(std::find(told.begin(), told.end(), row.pointer), told.end()) << row.to;
+  }
+}
+
+TEST(PollTexts, OfANewPollAreNormalAndSeen) {
+  const struct {
+    const char* id;
+    const char* code;  // empty: it is good
+  } rows[] = {
+      {"a", ""},
+      {"Набережная 1", ""},
+      {"\u0439", ""},                    // a letter
+      {"\u0438\u0306", "not-nfc"},       // the same in two
+      {"e\u0301", "not-nfc"},
+      {"\u212B", "not-nfc"},             // the angstrom sign is the letter
+      {"\uAC00", ""},                    // a Hangul syllable
+      {"\u1100\u1161", "not-nfc"},
+      {"x\u0323\u0307", ""},             // accents in their order
+      {"x\u0307\u0323", "not-nfc"},
+      {"a\u0085", "bad-id"},             // C1
+      {"\u0080", "bad-id"},
+      {"\u009F", "bad-id"},
+      {"\u00A0", ""},                    // the first behind them
+      {"a\u200B", "bad-id"},             // a space without width
+      {"\uFEFFa", "bad-id"},
+      {"\u202Ea", "bad-id"},             // turns what follows
+      {"a\u2028", "bad-id"},
+      {"\uE000", "bad-id"},              // private
+      {"\uFFFF", "bad-id"},
+      {"\U0001F332", ""},
+      {"e\u0301\u0085", "bad-id"},       // one fault of two
+  };
+  const auto good = read_poll(kPoll)->definition;
+  for (const auto& row : rows) {
+    auto poll = good;
+    poll.questions[0].options[1].id = row.id;
+    const auto option = check_texts(poll);
+    EXPECT_EQ(option.empty() ? "" : option[0].code, row.code) << row.id;
+    EXPECT_LE(option.size(), 1u) << row.id;
+    EXPECT_TRUE(option.empty() || option[0].pointer == "/questions/0/options/1/id");
+    poll = good;
+    poll.questions[0].id = row.id;
+    const auto question = check_texts(poll);
+    EXPECT_EQ(question.empty() ? "" : question[0].code, row.code) << row.id;
+    EXPECT_TRUE(model::check(poll).empty()) << "what is in a log stays good: " << row.id;
+  }
+  auto poll = good;
+  poll.title.en = "\u009B31m";  // colours a terminal
+  poll.questions[0].title.ru = "a\u0085";
+  poll.questions[0].options[0].title.ru = "zero\u200Bwidth is a way to break a line";
+  const auto faults = check_texts(poll);
+  ASSERT_EQ(faults.size(), 2u);
+  EXPECT_EQ(faults[0].pointer + faults[1].pointer, "/title/questions/0/title");
+}
 
 TEST(PollJson, RefusesAMemberTwice) {
   EXPECT_FALSE(read_document(R"({"a": {"b": 1, "b": 2}})"));

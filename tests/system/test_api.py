@@ -625,6 +625,32 @@ class Polls(veche.ServerCase):
                       "/questions/1/kind"):
             self.assertIn(place, pointers)
 
+    def faults_of(self, answer):
+        return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+
+    def test_ids_that_look_alike_or_cannot_be_seen_are_refused(self):
+        for ids, fault in ((["\u0439", "\u0438\u0306"], ("/questions/0/options/1/id", "not-nfc")),
+                           (["e\u0301", "b"], ("/questions/0/options/0/id", "not-nfc")),
+                           (["\u0439", "\u0439"], ("/questions/0/options/1/id", "duplicate")),
+                           (["a", "a\u0085"], ("/questions/0/options/1/id", "bad-id")),
+                           (["a", "a\u200b"], ("/questions/0/options/1/id", "bad-id"))):
+            question = veche.question() | {"options": [{"id": id, "title": "x"} for id in ids]}
+            answer = self.server.draft_poll(veche.poll(self.poll_id, question))
+            self.assertEqual((answer.status, self.faults_of(answer)), (422, [fault]), ids)
+        answer = self.server.draft_poll(veche.poll(self.poll_id, veche.question(name="q\u009b")))
+        self.assertEqual(self.faults_of(answer), [("/questions/0/id", "bad-id"),
+                                                  ("/questions/0/title", "not-printable")])
+        self.server.open_poll(veche.poll(self.poll_id, veche.question(["\u0439", "b"])))
+        answer = self.server.vote(self.poll_id, sub_of(1), "\u0438\u0306")
+        self.assertEqual((answer.status, self.faults_of(answer)),
+                         (422, [("/answers/0/choices/0", "unknown-option")]))
+        self.assertEqual(self.server.vote(self.poll_id, sub_of(1), "\u0439").status, 201)
+
+    def test_pointers_escape_what_separates_names(self):
+        definition = veche.poll(self.poll_id, expected_voters={"a/b~c": 1}) | {"x/~": 1}
+        self.assertEqual(self.faults_of(self.server.draft_poll(definition)),
+                         [("/x~1~0", "unknown-member"), ("/expected_voters/a~1b~0c", "bad-id")])
+
     def test_definitions_that_make_no_sense(self):
         good = veche.poll(self.poll_id)
         question = good["questions"][0]
@@ -1130,14 +1156,13 @@ class Territories(unittest.TestCase):
             self.assertEqual(self.put(server, opened, no).status, 400)
         self.assertEqual(self.put(server, opened + "\nx", "?force=1").status, 422)
         self.assertEqual(server.get("/v1/territories").json()["version"], 1)
-        self.assertEqual(self.put(server, wrong_digit.replace("Челябинск,", "Челяба,"),
-                                  "?force=1").json()["version"], 2)
+        self.assertEqual(self.put(server, wrong_digit, "?force=1").json()["version"], 2)
         self.assertEqual(self.put(server, opened, "?force=1").json()["version"], 3)
         # A start asks the same, but not about what the log has.
         server.kill()
-        server.territories.write_text(opened)
+        server.territories.write_text(opened, encoding="utf-8")
         server.start().kill()
-        server.territories.write_text(opened.replace("Барнаул", "Бийск"))
+        server.territories.write_text(opened.replace("Барнаул", "Бийск"), encoding="utf-8")
         with self.assertRaises(veche.StartFailed) as failed:
             server.start()
         self.assertIn("--force", failed.exception.errors)
