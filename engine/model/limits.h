@@ -107,7 +107,6 @@ static_assert(kHeaderBytes < kReadBufferBytes && kChunkHeaderBytes < kReadBuffer
               "a full read buffer can always be parsed further or refused");
 inline constexpr std::size_t kQueryParameters = 16;
 inline constexpr std::size_t kBytesReadAfterRefusal = 1 * 1'024 * 1'024;
-inline constexpr std::size_t kKeptBufferBytes = 64 * 1'024;  // an idle connection keeps no more
 inline constexpr std::size_t kBallotBodyBytes = 64 * 1'024;
 inline constexpr std::size_t kPollBodyBytes = 1 * 1'024 * 1'024;
 inline constexpr std::size_t kTreeBodyBytes = 8 * 1'024 * 1'024;
