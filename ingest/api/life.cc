@@ -51,7 +51,7 @@ bool same_but_for_tree(model::PollDefinition a, const model::PollDefinition& b) 
 }
 
 // The definition's versions that an If-Match names; they begin at 1, and are written in one way
-// alone. Weak tags are taken for strong ones: see docs/decisions/0016-weak-tags.md.
+// alone. Weak tags are taken for strong ones: see docs/decisions/0017-weak-tags.md.
 struct Versions {
   bool any = false;
   std::vector<std::uint32_t> named;
