@@ -551,8 +551,9 @@ bool KafkaLog::tells_of_loss(std::size_t which, Offset end, Offset read) {
   auto& stream = *streams_[which];
   const auto confirmed = stream.confirmed.load();
   if (std::exchange(stream.confirmed_before, confirmed) != confirmed) stream.lost.settle();
-  const auto begin = stream.is_out_of_range ? kafka_->prober.ask_begin(which) : std::nullopt;
-  if (end >= read && (!begin || *begin < read || begin->value == 0)) {
+  Offset begin{0};  // as far as nobody says otherwise
+  if (stream.is_out_of_range) begin = kafka_->prober.ask_begin(which).value_or(begin);
+  if (end >= read && (begin < read || begin.value == 0)) {
     stream.lost.settle();
     return false;
   }
@@ -567,7 +568,7 @@ bool KafkaLog::tells_of_loss(std::size_t which, Offset end, Offset read) {
                                               end.value)
                                 : fmt::format("begins at offset {}: its retention has deleted "
                                               "records",
-                                              begin->value)));
+                                              begin.value)));
   return true;
 }
 
