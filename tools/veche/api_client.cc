@@ -81,7 +81,8 @@ void add_token_option(CLI::App& command, ServerOptions& options, const std::stri
                   what + "; - for stdin, and without it VECHE_TOKEN")
       ->type_name("FILE");
   const auto refuse = [](const std::string&) -> std::string {
-    throw CLI::ValidationError(
+    // A ValidationError would be told under the name of the option, and a hidden one has none.
+    throw CLI::ConversionError(
         "--token: everybody on this machine could read it from the list of processes: put the "
         "token into the variable VECHE_TOKEN, or into a file for --token-file (- is stdin)");
   };
