@@ -102,6 +102,8 @@ class DocumentsTest : public testing::Test {
   const std::shared_ptr<const model::PollEntry> poll_ = poll_entry("poll");
   std::atomic<int> made_{0};
 
+  Documents& documents() { return documents_; }
+
  private:
   void collect(const model::PollId& id, const std::function<void(node::Collected)>& done) {
     std::unique_lock lock(mutex_);
@@ -228,7 +230,7 @@ TEST_F(DocumentsTest, AreKeptWithinTheLimit) {
   const auto state = std::make_shared<const int>(1);
   const auto large = [&](const std::string& subject, std::size_t bytes) {
     const auto promise = std::make_shared<std::promise<Document>>();
-    documents_.of_state(
+    documents().of_state(
         subject, state, "large",
         [bytes] { return http::Response{200, "text/plain", std::string(bytes, 'x'), {}}; },
         [promise](const Document& document) { promise->set_value(document); });

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "ingest/http/limits.h"
 #include "ingest/http/output.h"
 #include "ingest/http/problem.h"
 #include "ingest/http/response.h"
@@ -8,7 +9,8 @@ namespace veche::http {
 namespace {
 
 std::string bytes_of(Response response, Framing framing = {}) {
-  Output out;
+  HeldBytes owed{limits::kOwedBytesPerThread};
+  Output out{owed};
   out.append(std::move(response), framing);
   std::string bytes;
   for (const auto& piece : out.rest()) bytes += piece;
