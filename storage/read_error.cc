@@ -12,10 +12,16 @@ bool is_damage(const rocksdb::Status& status) {
          status.IsInvalidArgument() || status.IsNotSupported();
 }
 
+// RocksDB tries direct I/O with a file of its own, and says this whyever that does not open.
+bool is_failed_trial(const rocksdb::Status& status) {
+  return status.IsInvalidArgument() &&
+         status.ToString().find("Direct I/O is not supported") != std::string::npos;
+}
+
 }  // namespace
 
 std::string read_error(const rocksdb::Status& status, std::string_view if_damaged) {
-  if (is_damage(status)) return fmt::format("{}: {}", status.ToString(), if_damaged);
+  if (is_damage(status) && !is_failed_trial(status)) return fmt::format("{}: {}", status.ToString(), if_damaged);
   return fmt::format(
       "{}. Nothing is known to be lost: mend the disk, or let the process open more files if "
       "they are too many, and start again",

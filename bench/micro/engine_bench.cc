@@ -172,7 +172,7 @@ class MemoryLog final : public model::Log {
   }
   void consume(model::PartitionId, model::Offset, model::LogSink&) override {}
   model::LogEnd end(model::PartitionId) const override { return {end_, {}}; }
-  std::string trouble() const override { return {}; }
+  std::string trouble(model::PartitionId) const override { return {}; }
   void abandon_replay() override {}
   void close() override {}
 

@@ -28,7 +28,9 @@ constexpr int Seen::*kParts[] = {
     &Seen::closed,     &Seen::unknown,      &Seen::duplicates, &Seen::behind_close,
     &Seen::crashes,    &Seen::rebuilds,     &Seen::lost,     &Seen::doubled,
     &Seen::redelivered, &Seen::checkpoints, &Seen::publications, &Seen::batches,
-    &Seen::shared_barriers, &Seen::sole_barriers, &Seen::given_up_barriers};
+    &Seen::shared_barriers, &Seen::sole_barriers};
+// What only thousands of seeds reach.
+constexpr int Seen::*kRareParts[] = {&Seen::given_up_barriers};
 
 // What the first seed that broke a promise says; empty: none did. `sum` is what all of them met.
 std::string broken_by(std::uint64_t first, std::uint64_t last, Seen& sum) {
@@ -39,6 +41,7 @@ std::string broken_by(std::uint64_t first, std::uint64_t last, Seen& sum) {
       return broken.front() + "\n(" + std::to_string(broken.size()) +
              " in all) again with VECHE_SIMULATOR_SEED=" + std::to_string(seed);
     for (const auto part : kParts) sum.*part += world.seen().*part;
+    for (const auto part : kRareParts) sum.*part += world.seen().*part;
   }
   return {};
 }
@@ -56,6 +59,9 @@ TEST(Simulator, KeepsEveryPromiseOrCatchesTheVariant) {
   ASSERT_EQ(broken, "");
   if (only) return;
   for (const auto part : kParts)
+    EXPECT_GT(sum.*part, 0) << "the seeds do not reach what they are for";
+  if (last < 2'000) return;
+  for (const auto part : kRareParts)
     EXPECT_GT(sum.*part, 0) << "the seeds do not reach what they are for";
 }
 

@@ -642,7 +642,7 @@ TEST_F(SoleStewardTest, WritesNothingForAQuestion) {
 }
 
 TEST_F(SoleStewardTest, AnswersWhenAllThatItWroteBeforeIsApplied) {
-  deliver({samples::Writer().tree()});
+  deliver({samples::Writer(9).tree()});
   round();
   steward_.change(draft_request(), nullptr, now_);
   ask();

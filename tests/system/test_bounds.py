@@ -178,6 +178,13 @@ class Bodies(BoundsCase):
                     connection.send(self.head(method, target, content_type, 60_000, token))
                     self.assertEqual(connection.read_answer().status, status)
 
+    def test_who_sends_the_body_all_the_same_can_read_why(self):
+        analyst = self.server.issuer.staff("analyst", sub="an-analyst")
+        with self.server.connect(timeout=5) as connection:
+            connection.send(self.head("PUT", "/v1/territories", "text/csv", 8 << 20, analyst))
+            connection.send(b" " * (7 << 20))
+            self.assertEqual(connection.read_answer().status, 403)
+
 
 @veche.needs_binary
 class Descriptors(unittest.TestCase):
