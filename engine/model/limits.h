@@ -106,11 +106,12 @@ inline constexpr std::size_t kChunkHeaderBytes = 4 * 1'024;  // also all trailer
 static_assert(kHeaderBytes < kReadBufferBytes && kChunkHeaderBytes < kReadBufferBytes,
               "a full read buffer can always be parsed further or refused");
 inline constexpr std::size_t kQueryParameters = 16;
-inline constexpr std::size_t kBytesReadAfterRefusal = 1 * 1'024 * 1'024;
 inline constexpr std::size_t kBallotBodyBytes = 64 * 1'024;
 inline constexpr std::size_t kPollBodyBytes = 1 * 1'024 * 1'024;
 inline constexpr std::size_t kTreeBodyBytes = 8 * 1'024 * 1'024;
 inline constexpr std::size_t kBatchBodyBytes = 16 * 1'024 * 1'024;  // after decompression
+// A client may send its whole body before it reads why nobody wants it.
+inline constexpr std::size_t kBytesReadAfterRefusal = kBatchBodyBytes;
 inline constexpr std::size_t kBatchLines = 10'000;
 inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
 inline constexpr std::size_t kBatchesPerThread = 8;   // bodies of up to kBatchBodyBytes each

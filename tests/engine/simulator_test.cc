@@ -24,13 +24,13 @@ constexpr std::uint64_t kSeeds = 2'000;
 #endif
 
 constexpr int Seen::*kParts[] = {
-    &Seen::counted,    &Seen::accepted,     &Seen::recorded, &Seen::already_voted,
-    &Seen::closed,     &Seen::unknown,      &Seen::duplicates, &Seen::behind_close,
-    &Seen::crashes,    &Seen::rebuilds,     &Seen::lost,     &Seen::doubled,
-    &Seen::redelivered, &Seen::checkpoints, &Seen::publications, &Seen::batches,
-    &Seen::shared_barriers, &Seen::sole_barriers};
+    &Seen::counted,      &Seen::accepted,    &Seen::recorded,     &Seen::already_voted,
+    &Seen::closed,       &Seen::unknown,     &Seen::duplicates,   &Seen::behind_close,
+    &Seen::crashes,      &Seen::rebuilds,    &Seen::lost,         &Seen::doubled,
+    &Seen::redelivered,  &Seen::checkpoints, &Seen::publications, &Seen::shared_barriers,
+    &Seen::sole_barriers};
 // What only thousands of seeds reach.
-constexpr int Seen::*kRareParts[] = {&Seen::given_up_barriers};
+constexpr int Seen::*kRareParts[] = {&Seen::given_up_barriers, &Seen::batches};
 
 // What the first seed that broke a promise says; empty: none did. `sum` is what all of them met.
 std::string broken_by(std::uint64_t first, std::uint64_t last, Seen& sum) {
@@ -58,8 +58,8 @@ TEST(Simulator, KeepsEveryPromiseOrCatchesTheVariant) {
   }
   ASSERT_EQ(broken, "");
   if (only) return;
-  for (const auto part : kParts)
-    EXPECT_GT(sum.*part, 0) << "the seeds do not reach what they are for";
+  for (const auto& part : kParts)
+    EXPECT_GT(sum.*part, 0) << "the seeds do not reach part " << &part - kParts;
   if (last < 2'000) return;
   for (const auto part : kRareParts)
     EXPECT_GT(sum.*part, 0) << "the seeds do not reach what they are for";

@@ -99,7 +99,9 @@ TEST_F(HttpBounds, OneBodyOfManyAnswersIsHeldOnce) {
 // --- Bodies --------------------------------------------------------------------------------------
 
 TEST_F(HttpBounds, BodiesThatDoNotEndAreBounded) {
-  serve(one_thread());
+  auto how = one_thread();
+  how.deadlines.body = 4s;
+  serve(how);
   const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\n";
   const std::string announced = head + "Content-Length: 4000000\r\n\r\n";
   const std::string chunked = head + "Transfer-Encoding: chunked\r\n\r\n3d0900\r\n";
