@@ -45,6 +45,8 @@ struct Counts final : Observer {
 
 class HttpStream : public HttpTest {
  protected:
+  ~HttpStream() override { server_.reset(); }  // which counts until it ends
+
   void serve_streams(ServerOptions how = options()) {
     how.threads = 1;
     how.observer = &counts_;

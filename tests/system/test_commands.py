@@ -130,7 +130,8 @@ class Output(CommandCase):
         yield ["poll", "history", "told", *server]
         yield ["token", "vote", *keys, "--poll", "told", "--voter", "x", "--territory", "75701310"]
         yield ["token", "staff", *keys, "--sub", "x", "--roles", "auditor"]
-        yield ["recount", "--data", str(self.server.data), *server]
+        yield ["recount", "--data", str(self.server.data), *self.server.log.recount_options(),
+               *server]
         yield ["doctor", "--data", str(self.server.folder)]
 
     def test_lost_output_is_a_failure(self):
@@ -380,6 +381,7 @@ class Secrecy(unittest.TestCase):
 
         server = veche.Server()
         self.addCleanup(server.close)
+        server.make_log()
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         with tempfile.TemporaryDirectory() as folder:
             process = subprocess.Popen(server.command(), stdout=subprocess.PIPE, cwd=folder,

@@ -187,15 +187,15 @@ class Drained(unittest.TestCase):
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         token = self.server.issuer.batch(body, len(lines))
 
-        def records():
+        def applied():
             return sum(value for name, value in self.server.metrics().items()
-                       if name.startswith("veche_log_records"))
+                       if name.startswith("veche_applied_offset"))
 
-        before = records()
+        before = applied()
         with self.server.connect() as connection:
             connection.send(veche.encode_request("POST", "/v1/ballots", body,
                                                  {"Content-Type": "application/x-ndjson"}, token))
-            veche.eventually(lambda: records() > before)
+            veche.eventually(lambda: applied() > before)
             ended = []
             stopper = threading.Thread(target=lambda: ended.append(self.server.stop()))
             stopper.start()

@@ -305,14 +305,18 @@ class Server:
             command += ["--territories", str(self.territories)]
         return command + list(self.log.options) + self.options
 
+    def make_log(self):
+        """Of a log that is not in the data folder; it must be there before the server starts."""
+        if isinstance(self.log, KafkaLog) and not self.log.is_made:
+            self.log.make(self)
+
     def start(self, timeout=30.0, stderr=None):
         """Returns when the server serves. Call it on a thread that lives as long as the server.
         `stderr` is a descriptor, where its errors are not to be read by errors()."""
         def child():
             CRYPTO_PRELOADED.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives tests
 
-        if isinstance(self.log, KafkaLog) and not self.log.is_made:
-            self.log.make(self)
+        self.make_log()
         self.error_log_start = self.error_log.stat().st_size if self.error_log.exists() else 0
         with open(self.error_log, "ab") as errors:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE,
