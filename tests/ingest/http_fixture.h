@@ -230,9 +230,11 @@ class Wire {
 
   // What a stream says up to `end` and with it; less if the connection ends.
   std::string read_until(std::string_view end, std::chrono::milliseconds patience = 10s) {
-    std::size_t found = 0;
-    while ((found = input_.find(end)) == std::string::npos)
+    std::size_t found = 0, searched = 0;
+    while ((found = input_.find(end, searched)) == std::string::npos) {
+      searched = input_.size() - std::min(input_.size(), end.size() - 1);
       if (more(patience) <= 0) return std::exchange(input_, {});
+    }
     const auto said = input_.substr(0, found + end.size());
     input_.erase(0, found + end.size());
     return said;
