@@ -25,7 +25,9 @@ struct BallotReader::State {
   }
 
   bool parse(std::string_view body, element& document) {
-    const auto error = parser.parse(body.data(), body.size()).get(document);
+    // simdjson copies before it looks whether there is anything; nothing is at no address.
+    const auto error = body.empty() ? simdjson::EMPTY
+                                    : parser.parse(body.data(), body.size()).get(document);
     return !error || refuse(simdjson::error_message(error));
   }
 
