@@ -19,6 +19,7 @@
 #include "engine/model/limits.h"
 #include "engine/model/ports.h"
 #include "engine/model/result.h"
+#include "engine/model/shared_value.h"
 #include "engine/node/collected.h"
 #include "engine/node/mailbox.h"
 #include "engine/node/reply.h"
@@ -127,7 +128,7 @@ class Node final : private ShardEvents, private StewardEvents {
   std::unique_ptr<model::LogSink> steward_sink_;
   std::thread steward_thread_;
 
-  std::atomic<std::shared_ptr<const model::Directory>> directory_;
+  model::SharedValue<model::Directory> directory_;
   std::atomic<std::uint64_t> directory_version_{1};
   std::atomic<std::int64_t> in_flight_{0};
   std::atomic<std::size_t> serving_{0};  // partitions, control included

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/model/directory.h"
+#include "engine/model/shared_value.h"
 #include "engine/node/node.h"
 #include "ingest/api/metrics.h"
 #include "ingest/auth/jwks.h"
@@ -73,7 +74,7 @@ class App {
   Metrics& metrics;
 
  private:
-  std::atomic<std::shared_ptr<const auth::KeySet>> keys_;
+  model::SharedValue<auth::KeySet> keys_;
   std::atomic<std::uint64_t> keys_version_{1};
   std::atomic<bool> leaving_{false};
   std::atomic<bool> draining_{false};

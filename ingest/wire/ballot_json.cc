@@ -25,9 +25,7 @@ struct BallotReader::State {
   }
 
   bool parse(std::string_view body, element& document) {
-    // simdjson copies before it looks whether there is anything; nothing is at no address.
-    const auto error = body.empty() ? simdjson::EMPTY
-                                    : parser.parse(body.data(), body.size()).get(document);
+    const auto error = auth::parse_copy(parser, body, document);
     return !error || refuse(simdjson::error_message(error));
   }
 

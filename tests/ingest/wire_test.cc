@@ -39,6 +39,12 @@ class MalformedBallot : public testing::TestWithParam<std::string> {};
 
 TEST_P(MalformedBallot, IsRefused) { EXPECT_FALSE(BallotReader().read(GetParam())) << GetParam(); }
 
+// Not a parameter of those below: a string is never at no address, and a body that has not come is.
+TEST(BallotJson, NothingAtAllIsRefused) {
+  EXPECT_FALSE(BallotReader().read(std::string_view{}));
+  EXPECT_FALSE(BallotReader().read_line(std::string_view{}));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, MalformedBallot,
     testing::Values("", "{", "[]", "null", R"({"answers":{}})", R"({})",

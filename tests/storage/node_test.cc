@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <map>
+#include <thread>
 
 #include "storage/index/checkpointed_index.h"
 #include "storage/log/embedded_log.h"
@@ -175,6 +177,32 @@ TEST_F(NodeTest, IsWhereItWasAfterItsIndexWasDeleted) {
   EXPECT_EQ(again.positions("start"), stopped);
   EXPECT_EQ(again.ballots(poll.id), 50u);
   EXPECT_EQ(again.vote(poll, 7, 2), Outcome::already_voted);
+}
+
+// Under ThreadSanitizer: what is read is not being written.
+TEST_F(NodeTest, GivesItsDirectoryWhileItChanges) {
+  Running node(folder_ / "log", folder_ / "index", 1);
+  ASSERT_TRUE(node.start());
+  node.wait_until_ready();
+  const auto poll = poll_open_now();
+  node.open_poll(poll);
+  std::atomic<bool> is_over = false;
+  std::thread reader([&] {
+    for (std::size_t seen = 0; !is_over;) {
+      const auto polls = node->directory()->polls.size();
+      EXPECT_GE(polls, seen);
+      seen = polls;
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    auto draft = poll;
+    draft.id = *model::PollId::parse("poll-" + std::to_string(i));
+    node.change({draft.id, v1::POLL_ACTION_DRAFTED,
+                 std::make_shared<const model::PollDefinition>(draft), "moderator anna", "", 0});
+  }
+  is_over = true;
+  reader.join();
+  EXPECT_EQ(node->directory()->polls.size(), 51u);
 }
 
 TEST_F(NodeTest, WritesNothingForQuestionsBehindABarrier) {

@@ -16,6 +16,7 @@ import veche
 from minting import sub_of
 
 MEMORY_GROWTH_KIB = 64 * 1024
+EMPTY_ZSTD_FRAME = bytes.fromhex("28b52ffd2000010000")
 LINES = 4_000  # of a large batch: they last longer than anybody should wait
 
 
@@ -131,6 +132,30 @@ class HostileBodies(HostileCase):
                      good.replace(b'"', b"'"), good[:-1] + b",}"):
             with self.subTest(body=body[:40]):
                 self.assert_malformed(body)
+
+    def test_nothing_at_all_at_every_route_that_takes_a_body(self):
+        staff = self.server.issuer.staff("moderator", "approver", "operator")
+        tokens = {"postBallot": self.token, "postBatch": self.server.issuer.batch(b"", 1)}
+        paths = self.server.get("/openapi.json").json()["paths"]
+        routes = [(method.upper(), path.replace("{poll}", self.poll), operation)
+                  for path, operations in paths.items() for method, operation in operations.items()
+                  if "requestBody" in operation]
+        self.assertGreaterEqual(len(routes), 6)
+        for method, path, operation in routes:
+            kind, = operation["requestBody"]["content"]
+            token = tokens.get(operation["operationId"], staff)
+            for headers, body in (({}, b""), ({"Content-Encoding": "gzip"}, b""),
+                                  ({"Content-Encoding": "gzip"}, gzip.compress(b"")),
+                                  ({"Content-Encoding": "zstd"}, b""),
+                                  ({"Content-Encoding": "zstd"}, EMPTY_ZSTD_FRAME)):
+                with self.subTest(method=method, path=path, headers=headers, body=body):
+                    answer = self.server.request(
+                        method, path, body, {"Content-Type": kind, "If-Match": '"1"', **headers},
+                        token)
+                    if path == "/v1/ballots" and answer.status == 401:  # no token is for no line
+                        self.assertIn("another number of lines", answer.json()["detail"])
+                    else:
+                        self.assertIn(answer.status, (400, 415, 422), answer)
 
     def test_members_that_a_ballot_does_not_have(self):
         for member in ("poll", "territory", "sub", "level", "voter", "token", "x", ""):
