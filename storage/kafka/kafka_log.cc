@@ -310,8 +310,8 @@ void KafkaLog::on_report(const void* report) {
 // librdkafka has tried again and again until here. Nobody was told anything about these records.
 void KafkaLog::on_produce_error(Stream& to, int error) {
   const auto whose = hopeless(error);
-  if (whose == Hopeless::no) return;
   const std::lock_guard lock(mutex_);
+  if (whose == Hopeless::no) return to.standing.gave_up();
   for (const auto& each : streams_)
     if (each.get() == &to || (whose == Hopeless::topic && to.is_beside(*each))) {
       each->standing.refused_to_take(text_of(error), Clock::now());

@@ -5,7 +5,7 @@
 namespace veche::storage {
 
 void Standing::Flow::move() {
-  waits = is_stuck = false;
+  waits = has_given_up = is_stuck = false;
   why.clear();
 }
 
@@ -17,8 +17,8 @@ void Standing::Flow::stick(const std::string& said, Clock::time_point now) {
 
 // Only a leader that answers is said to take or give nothing: else it is silent.
 void Standing::Flow::look(bool answered, bool waiting, Clock::time_point now) {
-  if (!answered || !waiting) {
-    waits = false;
+  if (!answered || !(waiting || has_given_up)) {
+    waits = has_given_up = false;
     return;
   }
   if (!waits) since = now;

@@ -21,6 +21,8 @@ class Standing {
   // A record was acknowledged, or read.
   void took(Clock::time_point now);
   void gave(Clock::time_point now);
+  // A record was given up: it was not acknowledged as long as anybody waits for it.
+  void gave_up() { takes_.has_given_up = takes_.waits; }
   // Kafka refused a record, or a question for records, in a way that no retry can mend.
   void refused_to_take(const std::string& why, Clock::time_point now) { takes_.stick(why, now); }
   void refused_to_give(const std::string& why, Clock::time_point now) { gives_.stick(why, now); }
@@ -55,6 +57,7 @@ class Standing {
   struct Flow {
     bool waits = false;  // there are some, and none has moved since:
     Clock::time_point since;
+    bool has_given_up = false;  // on one of them, so that it goes on waiting when none is left
     bool is_stuck = false;
     std::string why;             // what Kafka said of it last
     Clock::time_point stuck_at;  // or tried again

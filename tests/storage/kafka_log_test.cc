@@ -28,9 +28,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint16_t kPartitions = 5;
+constexpr std::uint16_t kPartitions = 6;
 constexpr std::int16_t kProduce = 0, kFetch = 1;  // requests of Kafka's protocol
-constexpr PartitionId kFirst{0}, kSecond{1}, kThird{2}, kFourth{3}, kFifth{4};
+constexpr PartitionId kFirst{0}, kSecond{1}, kThird{2}, kFourth{3}, kFifth{4}, kSixth{5};
 
 template <class Predicate>
 bool within(std::chrono::seconds at_most, const Predicate& holds) {
@@ -189,7 +189,8 @@ TEST_F(KafkaLogTest, ALogThatStaysShorterThanWhatWasReadEndsTheNode) {
                            HasSubstr("ends at offset 1"), HasSubstr("was cut, or made anew")));
 }
 
-// Each of three partitions is stuck in another way: there is no leader, it gives nothing, it is away.
+// Each of four partitions is stuck in another way: there is no leader, it gives nothing, it is away,
+// it takes nothing.
 TEST_F(KafkaLogTest, APartitionThatDoesNotGoIsRefusedByItselfAndNamed) {
   open();
   for (std::uint16_t p = 0; p < kPartitions; ++p) append({p}, 10);
@@ -200,14 +201,17 @@ TEST_F(KafkaLogTest, APartitionThatDoesNotGoIsRefusedByItselfAndNamed) {
   cluster_.down(kFifth);
   ASSERT_TRUE(within(10s, [&] { return log_->stats().consume_errors > 0; }));
   append(kFourth, 10);
+  cluster_.fail(kSixth, kProduce, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 1'000);
+  append(kSixth, 1);  // given up before it is known that nothing is taken
   const auto is_stuck = [&](PartitionId id) { return !log_->trouble(id).empty(); };
-  for (const auto id : {kThird, kFourth, kFifth}) {
+  for (const auto id : {kThird, kFourth, kFifth, kSixth}) {
     EXPECT_TRUE(within(12s, [&] { return is_stuck(id); })) << id.value;
     EXPECT_EQ(append(id, 1), AppendStatus::unavailable) << id.value;
   }
   EXPECT_THAT(log_->trouble(kThird), HasSubstr("eader not available"));
   EXPECT_THAT(log_->trouble(kFourth), HasSubstr("out of range"));
   EXPECT_THAT(log_->trouble(kFifth), HasSubstr("cannot be reached"));
+  EXPECT_THAT(log_->trouble(kSixth), HasSubstr("takes no records"));
   // The others go on, as fast as ever, with little traffic and with much.
   for (const auto id : {kFirst, kSecond, model::kControl})
     for (const int count : {1, 1'000}) {
@@ -217,10 +221,14 @@ TEST_F(KafkaLogTest, APartitionThatDoesNotGoIsRefusedByItselfAndNamed) {
     }
   EXPECT_FALSE(log_->stats().reachable);
   EXPECT_THAT(why(), IsEmpty()) << "the log is whole";
+  EXPECT_TRUE(within(12s, [&] { return log_->stats().in_flight == 0; }));
+  --written_[kSixth];
 
   cluster_.lead(kThird, MockCluster::broker_of(kThird));
   cluster_.up(kFifth);
-  for (const auto id : {kThird, kFourth, kFifth}) {
+  cluster_.lead(kSixth, MockCluster::broker_of(kFirst));
+  EXPECT_TRUE(within(20s, [&] { return append(kSixth, 1) == AppendStatus::queued; }));
+  for (const auto id : {kThird, kFourth, kFifth, kSixth}) {
     EXPECT_TRUE(within(20s, [&] { return !is_stuck(id); })) << log_->trouble(id);
     EXPECT_EQ(append(id, 10), AppendStatus::queued);
     EXPECT_TRUE(within(10s, [&] { return has_all(id); })) << id.value;

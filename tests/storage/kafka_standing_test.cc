@@ -56,6 +56,24 @@ TEST(Standing, ALeaderThatAnswersAndTakesNothingIsNamed) {
   EXPECT_THAT(standing.trouble(now), HasSubstr("takes no records"));
 }
 
+// Probes come late where a broker is away, and nobody writes meanwhile.
+TEST(Standing, WhatWasGivenUpWaitsOnUntilSomethingIsTaken) {
+  Standing standing(kStart);
+  standing.look({.answered = true, .unacknowledged = true}, kStart);
+  standing.gave_up();
+  const auto now = probe(standing, 7s, {.answered = true}, kStart + 3s);
+  EXPECT_THAT(standing.trouble(now), HasSubstr("takes no records"));
+  standing.took(now);
+  EXPECT_THAT(standing.trouble(probe(standing, 7s, {.answered = true}, now)), IsEmpty());
+}
+
+TEST(Standing, WhatWasGivenUpWhileTheLeaderWasSilentSaysNothingOfIt) {
+  Standing standing(kStart);
+  standing.look({.unacknowledged = true}, kStart);
+  standing.gave_up();
+  EXPECT_THAT(standing.trouble(probe(standing, 7s, {.answered = true}, kStart)), IsEmpty());
+}
+
 TEST(Standing, WhatMovesNowAndThenIsNotStuck) {
   Standing standing(kStart);
   auto now = kStart;
