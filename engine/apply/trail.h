@@ -17,11 +17,9 @@ class Trail {
   // Hashes before the start are not known, but the one before its last record, where `before` is.
   explicit Trail(const model::Position& start,
                  const std::optional<model::RollingHash>& before = std::nullopt)
-      : position_(start), first_known_(start.next), hashes_(kHistory) {
-    hash_at(start.next) = start.hash;
-    if (!before) return;
-    first_known_ = {start.next.value - 1};
-    hash_at(first_known_) = *before;
+      : position_(start), first_known_{start.next.value - (before ? 1 : 0)} {
+    if (before) hashes_.push_back(*before);
+    hashes_.push_back(start.hash);
   }
 
   const model::Position& position() const { return position_; }
@@ -29,7 +27,7 @@ class Trail {
   // The hash before the last record, where it is known.
   std::optional<model::RollingHash> before() const {
     if (position_.next <= first_known_) return std::nullopt;
-    return hashes_[(position_.next.value - 1) % kHistory];
+    return hashes_[place_of({position_.next.value - 1})];
   }
 
   // Whether `record` is the last one that was applied, as far as that is known.
@@ -40,7 +38,9 @@ class Trail {
 
   void advance(std::string_view record) {
     position_ = {position_.next.plus(1), model::roll(position_.hash, record)};
-    hash_at(position_.next) = position_.hash;
+    const auto place = place_of(position_.next);
+    if (place == hashes_.size()) return hashes_.push_back(position_.hash);
+    hashes_[place] = position_.hash;
   }
 
   enum class Comparison {
@@ -53,18 +53,20 @@ class Trail {
     const model::Offset at{tail.next_offset()};
     if (!theirs || at > position_.next) return Comparison::senseless;
     const bool known = at >= first_known_ && at.plus(kHistory) > position_.next;
-    return known && hashes_[at.value % kHistory] != *theirs ? Comparison::differs
+    return known && hashes_[place_of(at)] != *theirs ? Comparison::differs
                                                             : Comparison::fits;
   }
 
  private:
   static constexpr std::size_t kHistory = 16'384;  // records back that can be compared
 
-  model::RollingHash& hash_at(model::Offset next) { return hashes_[next.value % kHistory]; }
+  std::size_t place_of(model::Offset next) const {
+    return (next.value - first_known_.value) % kHistory;
+  }
 
   model::Position position_;
   model::Offset first_known_;
-  std::vector<model::RollingHash> hashes_;
+  std::vector<model::RollingHash> hashes_;  // a ring, once there are so many
 };
 
 }  // namespace veche::apply

@@ -215,7 +215,7 @@ class SimNode final : node::ShardEvents, node::StewardEvents {
   void directory_changed(std::shared_ptr<const model::Directory> now_holds,
                          const std::vector<model::PollId>& changed) override {
     directory = now_holds;
-    for (const auto& poll : changed) note(*directory->find(poll));
+    for (const auto& [id, poll] : directory->polls) note(*poll);  // a publication changes no poll
     if (changed.empty()) return;
     for (std::size_t s = 0; s < shards.size(); ++s)
       mail[s + 1].push_back(
@@ -288,6 +288,7 @@ class World final : node::ReplySink {
       poll.closes_at = poll.opens_at + 8s + std::chrono::milliseconds(dice_.below(20'000));
     }
     polls_[1].closes_at += std::chrono::hours(dice_.below(2));  // or it stays open
+    polls_[2].closes_at += 12s;                                 // time for some publications
     log_.records(model::kControl).push_back(writer.tree());
     for (const auto& poll : polls_)
       for (auto& record : writer.schedule(poll))
@@ -303,7 +304,7 @@ class World final : node::ReplySink {
     for (int v = 0; v < kVoters; ++v)
       for (std::size_t device = 0; device < 1 + dice_.below(3); ++device)
         clients_.push_back({.voter = static_cast<std::uint64_t>(v),
-                            .poll = dice_.below(kPolls),
+                            .poll = dice_.chance(50) ? kPolls - 1 : dice_.below(kPolls),
                             .option = static_cast<std::uint16_t>(dice_.below(3)),
                             .wakes = now_ + std::chrono::milliseconds(dice_.below(40'000))});
   }
@@ -397,7 +398,7 @@ class World final : node::ReplySink {
       const auto which = faults_ ? dice_.below(log_.in_flight.size()) : 0;
       const auto at = log_.in_flight.begin() + static_cast<std::ptrdiff_t>(which);
       if (faults_ && at->not_before > now_) continue;
-      if (faults_ && dice_.chance(5)) {
+      if (faults_ && dice_.chance(8)) {
         at->not_before = now_ + std::chrono::milliseconds(dice_.below(40'000));  // may pass CLOSE
         continue;
       }
