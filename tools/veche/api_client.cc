@@ -24,7 +24,6 @@ namespace json = boost::json;
 
 constexpr std::chrono::seconds kAnswerTimeout{30};
 constexpr std::chrono::minutes kStaffLifetime{10};
-constexpr int kServiceUnavailable = 503;
 
 bool was_stdin_read = false;
 

@@ -15,6 +15,8 @@
 
 namespace veche::tools {
 
+inline constexpr int kServiceUnavailable = 503;  // "not now": the same call may succeed later
+
 // The options that commands for a running server share.
 struct ServerOptions {
   std::string url = "http://127.0.0.1:8080";

@@ -15,7 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct BallotOptions {
   ServerOptions server;
   std::string poll;
   std::string voter;
@@ -74,7 +74,7 @@ Result<std::string> body_of(const std::vector<std::string>& answers, const json:
   return json::serialize(json::object{{"answers", std::move(written)}});
 }
 
-Result<std::string> voter_token(ApiClient& client, const Options& options) {
+Result<std::string> voter_token(ApiClient& client, const BallotOptions& options) {
   if (!client.token().empty()) return client.token();
   if (!client.issuer() || options.voter.empty())
     return Fault{
@@ -92,7 +92,7 @@ Result<std::string> voter_token(ApiClient& client, const Options& options) {
   return client.issuer()->mint_vote(claims, now_seconds(), limits::kTokenLifetime);
 }
 
-Result<std::string> read_body(const ApiClient& client, const Options& options) {
+Result<std::string> read_body(const ApiClient& client, const BallotOptions& options) {
   if (!options.body.empty()) return read_input(options.body);
   if (options.answers.empty()) return Fault{"give --answer q1=a, or --body FILE"};
   const auto poll = client.get("/v1/polls/" + options.poll);
@@ -100,7 +100,7 @@ Result<std::string> read_body(const ApiClient& client, const Options& options) {
   return body_of(options.answers, *poll);
 }
 
-Result<Exit> cast_one(ApiClient& client, const Options& options) {
+Result<Exit> cast_one(ApiClient& client, const BallotOptions& options) {
   const auto token = voter_token(client, options);
   if (!token) return token.error();
   auto body = read_body(client, options);
@@ -177,7 +177,7 @@ void print_sums(const Sums& sums, bool as_json) {
         sums.accepted, sums.recorded, sums.rejected, sums.unknown);
 }
 
-Result<Exit> cast_batch(ApiClient& client, const Options& options) {
+Result<Exit> cast_batch(ApiClient& client, const BallotOptions& options) {
   if (!client.issuer()) return Fault{"a batch is signed: give --keys issuer.json"};
   const auto input = read_input(options.batch);
   if (!input) return input.error();
@@ -193,7 +193,7 @@ Result<Exit> cast_batch(ApiClient& client, const Options& options) {
   return sums.rejected + sums.unknown == 0 ? Exit::ok : Exit::failed;
 }
 
-Result<Exit> ballot(const Options& options) {
+Result<Exit> ballot(const BallotOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   if (!options.batch.empty()) return cast_batch(*client, options);
@@ -210,7 +210,7 @@ void add_ballot(CLI::App& app) {
        "veche ballot --poll smolino --keys keys/issuer.json --voter anna --territory 75701310 "
        "--answer q1=a --answer q2=x:2,y:1",
        "veche ballot --batch ballots.ndjson --keys keys/issuer.json"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BallotOptions>();
   add_server_option(command, options->server);
   add_signing_options(command, options->server);
   command.add_option("--poll", options->poll, "Poll id")->type_name("ID");

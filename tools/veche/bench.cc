@@ -35,7 +35,7 @@ constexpr double kFastestSingleRate = 130'000;
 constexpr std::uint64_t kSlowBallots = 100'000;
 constexpr double kLongestSeconds = 86'400;
 
-struct Options {
+struct BenchOptions {
   std::string server;
   std::string keys;
   std::string metrics;
@@ -71,7 +71,7 @@ auth::Algorithm algorithm_named(const std::string& name) {
 
 class Bench {
  public:
-  Bench(const Options& options, ApiClient& client, BenchServer server, std::string issuer)
+  Bench(const BenchOptions& options, ApiClient& client, BenchServer server, std::string issuer)
       : options_(options),
         client_(client),
         server_(std::move(server)),
@@ -257,7 +257,7 @@ class Bench {
     print("{}\n", json::serialize(report_));
   }
 
-  const Options& options_;
+  const BenchOptions& options_;
   ApiClient& client_;
   const BenchServer server_;
   const std::string issuer_;
@@ -271,7 +271,7 @@ class Bench {
   json::object report_;
 };
 
-Result<Exit> bench(Options options) {
+Result<Exit> bench(BenchOptions options) {
   if (options.mix.again_percent + options.mix.other_answer_percent + options.mix.bad_percent > 100)
     return Fault{
         "--dup-percent, --other-answer-percent and --bad-percent are more than 100 in all"};
@@ -310,7 +310,7 @@ void add_bench(CLI::App& app) {
        "veche bench --sweep --p99-limit 5",
        "veche bench --server http://127.0.0.1:8080 --keys keys/issuer.json --metrics "
        "http://127.0.0.1:9464"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchOptions>();
   auto* keys = command.add_option("--keys", options->keys, "issuer.json that the server trusts")
                    ->type_name("FILE");
   auto* server =

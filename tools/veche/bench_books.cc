@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tools/veche/api_client.h"
+
 namespace veche::tools {
 namespace {
 
@@ -21,7 +23,7 @@ BenchBooks::BenchBooks(const BenchPoll& poll, bool tells_accepted)
     : poll_(poll), tells_accepted_(tells_accepted) {}
 
 void BenchBooks::answered(const BenchBallot& ballot, int status, std::string_view code) {
-  const bool is_passing = status == 503;  // "not now" is a right answer to any ballot
+  const bool is_passing = status == kServiceUnavailable;  // "not now" is a right answer to any ballot
   if (!is_passing && !is_expected(ballot.kind, status, code)) {
     contradiction(ballot, fmt::format("answered {} {}", status, code));
     if (!is_from_sender(ballot.kind)) return;  // it has no home among the eligible ones

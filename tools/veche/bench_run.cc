@@ -16,6 +16,7 @@
 
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
+#include "tools/veche/api_client.h"
 #include "tools/veche/bench_machine.h"
 #include "tools/veche/gz_file.h"
 #include "tools/veche/interrupt.h"
@@ -28,7 +29,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
 constexpr auto kReadEvery = std::chrono::seconds(1);
-constexpr int kServiceUnavailable = 503;
 constexpr int kSettleAttempts = 20;
 constexpr std::uint64_t kProgressMask = 0xFFF;  // asks for the time only so often
 // Above these the generator, not the server, is what was measured.

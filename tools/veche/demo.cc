@@ -34,10 +34,9 @@ constexpr auto kRedrawInterval = 500ms;
 constexpr auto kLineInterval = 1s;
 constexpr auto kFinalPatience = 20s;  // after the close
 constexpr std::size_t kConnections = 16;
-constexpr int kUnavailable = 503;
 constexpr std::string_view kReason = "demo";
 
-struct Options {
+struct DemoOptions {
   std::uint64_t seconds = 0;  // 0: until Ctrl-C
   std::uint64_t rate = 300;
   std::uint64_t seed = 1;
@@ -48,7 +47,7 @@ enum class Wanted { live, final };
 
 class Demo {
  public:
-  Demo(ApiClient& client, const Options& options)
+  Demo(ApiClient& client, const DemoOptions& options)
       : client_(client),
         options_(options),
         region_(make_demo_region(
@@ -150,7 +149,7 @@ class Demo {
           return call_of(in_work[connection]);
         },
         [&](std::size_t connection, http::Call&, const http::Answer& answer) {
-          if (answer.status == kUnavailable && !interrupted())
+          if (answer.status == kServiceUnavailable && !interrupted())
             return http::Verdict::again(answer.retry_after.value_or(1s));
           books_.book(in_work[connection], answer);
           return http::Verdict::done();
@@ -211,7 +210,7 @@ class Demo {
   }
 
   ApiClient& client_;
-  const Options& options_;
+  const DemoOptions& options_;
   const DemoRegion region_;
   DemoVoters voters_;
   DemoBooks books_;
@@ -220,7 +219,7 @@ class Demo {
   std::uint64_t scheduled_ = 0;
 };
 
-Result<Exit> demo(const Options& options) {
+Result<Exit> demo(const DemoOptions& options) {
   catch_interrupts();
   const auto server = OwnServer::start({"--test-data"});
   if (!server) return server.error();
@@ -238,7 +237,7 @@ void add_demo(CLI::App& app) {
   auto& command = add_command(
       app, "demo", "Watch it count: a server, a region of 319 municipalities, polls and voters",
       {"veche demo", "veche demo --seconds 10 --rate 2000"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DemoOptions>();
   command.add_option("--seconds", options->seconds, "End by itself; without it Ctrl-C ends it")
       ->check(CLI::Range(1, 86'400));
   command.add_option("--rate", options->rate, "Ballots a second")

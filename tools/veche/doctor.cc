@@ -337,12 +337,12 @@ void print_findings(const std::vector<Finding>& findings, bool safe) {
   print("\n{}\n", safe ? "fit to serve" : "NOT FIT TO SERVE: mend what is unsafe first");
 }
 
-struct Options {
+struct DoctorOptions {
   std::string data = ".";
   bool json = false;
 };
 
-Result<Exit> doctor(const Options& options) {
+Result<Exit> doctor(const DoctorOptions& options) {
   const auto folder = existing(options.data);
   std::vector<Finding> findings;
   check_writing(folder, findings);
@@ -362,7 +362,7 @@ Result<Exit> doctor(const Options& options) {
 void add_doctor(CLI::App& app) {
   auto& command = add_command(app, "doctor", "Check whether this machine is fit to serve",
                               {"veche doctor --data /var/lib/veche"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DoctorOptions>();
   command.add_option("--data", options->data, "Folder that the data is to be in")
       ->capture_default_str()
       ->type_name("DIR");

@@ -12,7 +12,7 @@
 namespace veche::tools {
 namespace {
 
-struct Options {
+struct KeygenOptions {
   std::string directory;
   std::string algorithm = "eddsa";
   std::string issuer = "https://id.example";
@@ -32,7 +32,7 @@ std::vector<std::string> algorithm_names() {
   return names;
 }
 
-Result<Exit> keygen(const Options& options) {
+Result<Exit> keygen(const KeygenOptions& options) {
   auto algorithm = auth::Algorithm::kEdDsa;
   for (const auto& [name, value] : kAlgorithms)
     if (name == options.algorithm) algorithm = value;
@@ -55,7 +55,7 @@ void add_keygen(CLI::App& app) {
   auto& command =
       add_command(app, "keygen", "Make signing keys, their public side and a voter secret",
                   {"veche keygen --out keys", "veche keygen --out keys --alg hs256"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<KeygenOptions>();
   command.add_option("--out", options->directory, "Directory for the three files")
       ->required()
       ->type_name("DIR");

@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct PollOptions {
   ServerOptions server;
   std::string file;
   std::string poll;
@@ -75,7 +75,7 @@ void print_history(const json::value& history) {
   print("{}", format_table(rows, std::vector<Align>(rows.front().size(), Align::left)));
 }
 
-Result<Exit> draft(const Options& options) {
+Result<Exit> draft(const PollOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   auto definition = read_input(options.file);
@@ -95,7 +95,7 @@ Result<std::string> id_of(std::string_view definition) {
   return std::string(id->get_string());
 }
 
-Result<Exit> edit(const Options& options) {
+Result<Exit> edit(const PollOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   auto definition = read_input(options.file);
@@ -115,7 +115,7 @@ Result<Exit> edit(const Options& options) {
   return Exit::ok;
 }
 
-Result<Exit> transition(const Options& options, PollStep step) {
+Result<Exit> transition(const PollOptions& options, PollStep step) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   const auto poll = take_step(*client, options.poll, step, options.reason);
@@ -124,7 +124,7 @@ Result<Exit> transition(const Options& options, PollStep step) {
   return Exit::ok;
 }
 
-Result<Exit> list(const Options& options) {
+Result<Exit> list(const PollOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   json::array polls;
@@ -146,7 +146,7 @@ Result<Exit> list(const Options& options) {
   return Exit::ok;
 }
 
-Result<Exit> show(const Options& options) {
+Result<Exit> show(const PollOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   const auto poll = client->get_as_staff("/v1/polls/" + options.poll);
@@ -155,7 +155,7 @@ Result<Exit> show(const Options& options) {
   return Exit::ok;
 }
 
-Result<Exit> history(const Options& options) {
+Result<Exit> history(const PollOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   const auto history = client->get_as_staff(fmt::format("/v1/polls/{}/history", options.poll));
@@ -167,7 +167,7 @@ Result<Exit> history(const Options& options) {
   return Exit::ok;
 }
 
-CLI::App& add_leaf(CLI::App& poll, Options& options, const std::string& name,
+CLI::App& add_leaf(CLI::App& poll, PollOptions& options, const std::string& name,
                    const std::string& summary, const std::vector<std::string>& examples) {
   auto& command = add_command(poll, name, summary, examples);
   add_server_option(command, options.server);
@@ -176,7 +176,7 @@ CLI::App& add_leaf(CLI::App& poll, Options& options, const std::string& name,
 }
 
 void add_draft(CLI::App& poll) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PollOptions>();
   auto& command = add_leaf(poll, *options, "draft", "Draft a poll; needs the role moderator",
                            {"veche poll draft poll.json --keys keys/issuer.json"});
   command.add_option("FILE", options->file, "Definition as JSON; - for stdin")->required();
@@ -185,7 +185,7 @@ void add_draft(CLI::App& poll) {
 }
 
 void add_edit(CLI::App& poll) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PollOptions>();
   auto& command = add_leaf(poll, *options, "edit",
                            "Replace the definition of a draft; needs the role moderator",
                            {"veche poll edit poll.json --version 1 --keys keys/issuer.json"});
@@ -199,7 +199,7 @@ void add_edit(CLI::App& poll) {
 
 void add_transition(CLI::App& poll, PollStep step, const std::string& summary,
                     bool needs_reason = false) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PollOptions>();
   const auto example = fmt::format("veche poll {} smolino --keys keys/issuer.json{}", step.action,
                                    needs_reason ? " --reason \"no option for the path\"" : "");
   auto& command = add_leaf(poll, *options, std::string(step.action), summary, {example});
@@ -210,7 +210,7 @@ void add_transition(CLI::App& poll, PollStep step, const std::string& summary,
 }
 
 void add_list(CLI::App& poll) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PollOptions>();
   auto& command = add_leaf(poll, *options, "list", "List polls; with keys or a token, drafts too",
                            {"veche poll list --state open --json"});
   command.add_option("--state", options->state, "Only polls in this state")
@@ -223,7 +223,7 @@ void add_list(CLI::App& poll) {
 }
 
 void add_show(CLI::App& poll) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PollOptions>();
   auto& command =
       add_leaf(poll, *options, "show", "Show a poll's definition", {"veche poll show smolino"});
   command.add_option("POLL", options->poll, "Poll id")->required();
@@ -232,7 +232,7 @@ void add_show(CLI::App& poll) {
 }
 
 void add_history(CLI::App& poll) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PollOptions>();
   auto& command = add_leaf(poll, *options, "history", "Show who did what with a poll, and why",
                            {"veche poll history smolino"});
   command.add_option("POLL", options->poll, "Poll id")->required();

@@ -25,7 +25,7 @@ namespace json = boost::json;
 
 constexpr std::size_t kToldDifferences = 20;  // of each poll, and of what belongs to none
 
-struct Options {
+struct RecountOptions {
   std::string data;
   std::string log;  // empty: the embedded one of `data`
   std::string server;
@@ -66,7 +66,7 @@ Result<std::unique_ptr<storage::LogReader>> open_kafka(const std::string& url) {
 
 // --- A stopped server --------------------------------------------------------------------------
 
-Result<std::unique_ptr<storage::LogReader>> open_log(const Options& options,
+Result<std::unique_ptr<storage::LogReader>> open_log(const RecountOptions& options,
                                                      const fs::path& embedded) {
   if (!options.log.empty()) return open_kafka(options.log);
   auto log = storage::EmbeddedLogReader::open(embedded);
@@ -74,7 +74,7 @@ Result<std::unique_ptr<storage::LogReader>> open_log(const Options& options,
   return std::unique_ptr<storage::LogReader>(*std::move(log));
 }
 
-Result<RecountReport> recount_stopped(const Options& options) {
+Result<RecountReport> recount_stopped(const RecountOptions& options) {
   const auto folder = DataFolder::open(options.data);
   if (!folder)
     return Fault{folder.error().message + "; or compare with it as it runs: --server URL"};
@@ -132,7 +132,7 @@ Result<std::vector<LiveResults>> read_all_results(const ApiClient& client) {
   }
 }
 
-Result<RecountReport> recount_running(const Options& options) {
+Result<RecountReport> recount_running(const RecountOptions& options) {
   const auto client = ApiClient::connect({options.server, {}, {}});
   if (!client) return client.error();
   const auto live = read_all_results(*client);
@@ -222,7 +222,7 @@ json::object json_of(const RecountReport& report, double seconds) {
           {"partitions", std::move(partitions)}};
 }
 
-Result<Exit> recount(const Options& options) {
+Result<Exit> recount(const RecountOptions& options) {
   if (options.log.empty() && !fs::exists(fs::path(options.data) / "log"))
     return Fault{
         fmt::format("{} is no data folder of a server: it has no log; give --data, or "
@@ -258,7 +258,7 @@ void add_recount(CLI::App& app) {
       "Count the whole log again, by code of its own, and compare with what the node counted",
       {"veche recount --data data", "veche recount --data data --server http://127.0.0.1:8080",
        "veche recount --log kafka://127.0.0.1:9092/region --server http://127.0.0.1:8080"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RecountOptions>();
   command
       .add_option("--data", options->data, "Data folder of the server; stopped without --server")
       ->type_name("DIR");

@@ -29,7 +29,7 @@ namespace json = boost::json;
 constexpr int kTreeAttempts = 10;
 constexpr int kPollAttempts = 2;
 
-struct Options {
+struct ReplayOptions {
   std::string file;
   std::string registry;
   std::string into;
@@ -243,7 +243,7 @@ void print_check(const PabulibFile& file, const ReplayCheck& check) {
     print("{} of {} counts by district DIFFER\n", different, check.counts.compared);
 }
 
-Exit print_replay(const Options& options, const model::PollId& poll, const PabulibFile& file,
+Exit print_replay(const ReplayOptions& options, const model::PollId& poll, const PabulibFile& file,
                   const ReplayOutcomes& outcomes, const ReplayCheck& check) {
   const bool all_counted = outcomes.of("accepted") + outcomes.of("recorded") == outcomes.sum();
   if (options.json) {
@@ -284,7 +284,7 @@ Result<Replay> read_replay(const std::string& path, const Registry& registry,
 }
 
 // In steps some counts come out at the end alone: then the poll is closed, for good.
-Result<json::value> results_of(ApiClient& client, const Options& options,
+Result<json::value> results_of(ApiClient& client, const ReplayOptions& options,
                                const model::PollId& poll) {
   if (!options.steps)
     return client.get(fmt::format("/v1/polls/{}/results?by=territory", poll.view()));
@@ -292,7 +292,7 @@ Result<json::value> results_of(ApiClient& client, const Options& options,
   return final_results(client, poll, options.way.patience);
 }
 
-Result<Exit> replay_file(ApiClient& client, const Options& options, const Replay& replay) {
+Result<Exit> replay_file(ApiClient& client, const ReplayOptions& options, const Replay& replay) {
   if (auto done = prepare(client, replay.city, replay.poll); !done) return done.error();
   auto answers = answers_of(replay.file);
   std::vector<ReplayBallot> ballots;
@@ -315,7 +315,7 @@ Result<std::uint64_t> count_ballots(const ApiClient& client, const model::PollId
 }
 
 // The voters of one file at the poll of another: all must be refused.
-Result<Exit> replay_into(ApiClient& client, const Options& options, const Replay& voters,
+Result<Exit> replay_into(ApiClient& client, const ReplayOptions& options, const Replay& voters,
                          const Replay& other) {
   if (auto done = ensure_territories(client, voters.city); !done) return done.error();
   if (auto done = prepare(client, other.city, other.poll); !done) return done.error();
@@ -344,7 +344,7 @@ Result<Exit> replay_into(ApiClient& client, const Options& options, const Replay
   return refused == ballots.size() && *before == *after ? Exit::ok : Exit::failed;
 }
 
-Result<Exit> replay(Options options) {
+Result<Exit> replay(ReplayOptions options) {
   options.way.patience = std::chrono::seconds(options.patience_seconds);
   Registry registry;
   if (!options.registry.empty()) {
@@ -385,7 +385,7 @@ void add_replay(CLI::App& app) {
        "keys/issuer.json",
        "veche replay Poland_Zabrze_2020.pb.gz --batch 1000 --steps 10",
        "veche replay Krakow_Debniki.pb --registry Krakow.pb.gz --into Krakow_Swoszowice.pb"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ReplayOptions>();
   command.add_option("FILE", options->file, "A vote as .pb or .pb.gz")->required();
   command
       .add_option("--registry", options->registry,

@@ -20,7 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kAnswerTimeout{30};
 constexpr std::chrono::seconds kRetryAfter{1};  // where the server names no other
-constexpr int kUnavailable = 503;
 
 std::chrono::nanoseconds percentile(std::vector<std::chrono::nanoseconds>& sorted, double share) {
   if (sorted.empty()) return {};
@@ -132,7 +131,7 @@ class SingleSender final : public Sender {
   http::Verdict hear(std::size_t connection, http::Call& call,
                      const http::Answer& answer) override {
     const auto& work = in_work_[connection];
-    if (answer.status == kUnavailable && Clock::now() - work.since < way_.patience) {
+    if (answer.status == kServiceUnavailable && Clock::now() - work.since < way_.patience) {
       call.headers.front().second = bearer(ballots_[work.ballots.front()]);  // fresh
       return http::Verdict::again(answer.retry_after.value_or(kRetryAfter));
     }
@@ -180,7 +179,7 @@ class BatchSender final : public Sender {
     const bool is_patient = Clock::now() - work.since < way_.patience;
     if (answer.status == 200)
       book_lines(work, boost::json::parse(answer.body), is_patient);
-    else if (answer.status != kUnavailable || !is_patient)
+    else if (answer.status != kServiceUnavailable || !is_patient)
       book(code_of(answer), std::exchange(work.ballots, {}).size());
     if (work.ballots.empty()) return http::Verdict::done();
     call = call_of(work);
@@ -191,7 +190,7 @@ class BatchSender final : public Sender {
   void book_lines(InWork& work, const boost::json::value& answer, bool keeps_unknown) {
     std::vector<std::size_t> unknown;
     for (const auto& item : answer.at("items").as_array()) {
-      if (keeps_unknown && item.at("status").as_int64() == kUnavailable)
+      if (keeps_unknown && item.at("status").as_int64() == kServiceUnavailable)
         unknown.push_back(work.ballots.at(item.at("line").to_number<std::size_t>() - 1));
       else
         book(std::string(item.at("code").as_string()));

@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct ResultsOptions {
   ServerOptions server;
   std::string poll;
   bool json = false;
@@ -30,7 +30,7 @@ struct Options {
   std::string language = "ru";
 };
 
-std::string target_of(const Options& options) {
+std::string target_of(const ResultsOptions& options) {
   auto target = fmt::format("/v1/polls/{}/{}", options.poll,
                             options.turnout ? "turnout"
                             : options.csv   ? "results.csv"
@@ -52,14 +52,15 @@ std::string target_of(const Options& options) {
 }
 
 // With a token where one is wanted or given: results that everybody may see need none.
-Result<http::Answer> ask(ApiClient& client, const Options& options) {
+Result<http::Answer> ask(ApiClient& client, const ResultsOptions& options) {
   http::Call call{.target = target_of(options)};
   const bool shows_token = !options.view.empty() || !client.token().empty();
   return shows_token ? client.call_as(auth::Role::kAuditor, std::move(call))
                      : client.call(std::move(call));
 }
 
-Result<std::string> text_of(ApiClient& client, const Options& options, const http::Answer& answer) {
+Result<std::string> text_of(ApiClient& client, const ResultsOptions& options,
+                            const http::Answer& answer) {
   const auto document = parse_answer(answer);
   if (!document) return document.error();
   if (options.turnout) return turnout_text(*document);
@@ -69,7 +70,7 @@ Result<std::string> text_of(ApiClient& client, const Options& options, const htt
                       options.language == "en" ? TitleLanguage::en : TitleLanguage::ru);
 }
 
-Result<Exit> results(const Options& options) {
+Result<Exit> results(const ResultsOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   const auto answer = ask(*client, options);
@@ -85,7 +86,7 @@ Result<Exit> results(const Options& options) {
   return Exit::ok;
 }
 
-void add_territory_options(CLI::App& command, Options& options, CLI::Option* turnout) {
+void add_territory_options(CLI::App& command, ResultsOptions& options, CLI::Option* turnout) {
   auto* by = command
                  .add_flag("--by-territory", options.by_territory,
                            "Also for each territory, summed up the tree")
@@ -107,7 +108,7 @@ void add_results(CLI::App& app) {
                    "veche results smolino --csv --excel > smolino.csv",
                    "veche results smolino --turnout --step 1d",
                    "veche results smolino --view exact --keys keys/issuer.json"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ResultsOptions>();
   command.add_option("POLL", options->poll, "Poll id")->required();
   add_server_option(command, options->server);
   auto* json = command.add_flag("--json", options->json, "Print the server's JSON");

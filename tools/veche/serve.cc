@@ -43,7 +43,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kEmbedded = "embedded";
 
-struct Options {
+struct ServeOptions {
   std::string data;
   std::string log = std::string(kEmbedded);
   bool allow_unsafe_topic = false;
@@ -116,7 +116,7 @@ sigset_t block_signals() {
 
 class Service {
  public:
-  Service(const Options& options, const sigset_t& signals, std::size_t open_files)
+  Service(const ServeOptions& options, const sigset_t& signals, std::size_t open_files)
       : options_(options),
         signals_(signals),
         open_files_(open_files),
@@ -436,7 +436,7 @@ class Service {
     facts.stuck.emplace_back(node::name_of(partition), !log_->trouble(partition).empty());
   }
 
-  const Options& options_;
+  const ServeOptions& options_;
   bool has_shared_keys_ = false;  // HS256
   const sigset_t signals_;
   const std::size_t open_files_;  // that this process may have
@@ -457,7 +457,7 @@ class Service {
   std::unique_ptr<http::Server> metrics_server_;
 };
 
-Result<Exit> serve(const Options& options) {
+Result<Exit> serve(const ServeOptions& options) {
   const auto signals = block_signals();
   umask(S_IRWXG | S_IRWXO);  // whatever a server writes tells of ballots
   Service service(options, signals, allow_many_files());
@@ -483,7 +483,7 @@ void add_serve(CLI::App& app) {
                    "--territories oktmo.csv",
                    "veche serve --data data --jwks keys/jwks.json --voter-secret keys/voter.secret "
                    "--log kafka://k1:9092,k2:9092,k3:9092/region"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ServeOptions>();
   command.add_option("--data", options->data, "Folder of the embedded log and the index")
       ->required()
       ->type_name("DIR");

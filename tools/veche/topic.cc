@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct TopicOptions {
   std::string log;
   std::string voter_secret;
   std::uint16_t partitions = limits::kKafkaPartitions;
@@ -25,7 +25,7 @@ struct Options {
   bool json = false;
 };
 
-Result<storage::KafkaSource> source_of(const Options& options) {
+Result<storage::KafkaSource> source_of(const TopicOptions& options) {
   auto address = storage::KafkaAddress::parse(options.log);
   if (!address) return address.error();
   return storage::KafkaSource{*std::move(address), kafka_properties()};
@@ -44,7 +44,7 @@ void print_json(const storage::KafkaSource& source, const storage::Genesis& gene
 }
 
 // What is there now, read back from the brokers.
-Result<Exit> show(const Options& options, const storage::KafkaSource& source,
+Result<Exit> show(const TopicOptions& options, const storage::KafkaSource& source,
                   const storage::Genesis& genesis) {
   const auto report = storage::inspect_topics(source);
   if (!report) return report.error();
@@ -58,7 +58,7 @@ Result<Exit> show(const Options& options, const storage::KafkaSource& source,
   return report->unsafe.empty() ? Exit::ok : Exit::failed;
 }
 
-Result<Exit> create(const Options& options) {
+Result<Exit> create(const TopicOptions& options) {
   const auto source = source_of(options);
   if (!source) return source.error();
   const auto secret = auth::VoterSecret::load(options.voter_secret);
@@ -69,7 +69,7 @@ Result<Exit> create(const Options& options) {
   return show(options, *source, *genesis);
 }
 
-Result<Exit> check(const Options& options) {
+Result<Exit> check(const TopicOptions& options) {
   const auto source = source_of(options);
   if (!source) return source.error();
   const auto genesis = storage::read_topics_genesis(*source);
@@ -77,7 +77,7 @@ Result<Exit> check(const Options& options) {
   return show(options, *source, *genesis);
 }
 
-void add_log(CLI::App& command, Options& options) {
+void add_log(CLI::App& command, TopicOptions& options) {
   command.add_option("--log", options.log, "kafka://HOST:PORT[,HOST:PORT]/NAME")
       ->required()
       ->type_name("URL");
@@ -93,7 +93,7 @@ void add_topic(CLI::App& app) {
   auto& creating = add_command(
       topic, "create", "Make the topics NAME.control and NAME.ballots, once for all nodes",
       {"veche topic create --log kafka://127.0.0.1:9092/region --voter-secret keys/voter.secret"});
-  const auto create_options = std::make_shared<Options>();
+  const auto create_options = std::make_shared<TopicOptions>();
   add_log(creating, *create_options);
   creating
       .add_option("--voter-secret", create_options->voter_secret,
@@ -117,7 +117,7 @@ void add_topic(CLI::App& app) {
   auto& checking = add_command(
       topic, "check", "Say what an answer survives, and which setting of the topics is unsafe",
       {"veche topic check --log kafka://127.0.0.1:9092/region"});
-  const auto check_options = std::make_shared<Options>();
+  const auto check_options = std::make_shared<TopicOptions>();
   add_log(checking, *check_options);
   on_run(checking, [check_options] { return check(*check_options); });
 }

@@ -28,11 +28,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSilence{45'000};  // three times as long as a server is ever silent
 constexpr milliseconds kDefaultRetry{3'000};
 constexpr milliseconds kWaitStep{50};
-constexpr milliseconds kRedraw{1'000};  // the age grows though nothing happens
+constexpr milliseconds kRedrawAnyway{1'000};  // the age grows though nothing happens
 constexpr int kOk = 200;
-constexpr int kServiceUnavailable = 503;
 
-struct Options {
+struct WatchOptions {
   ServerOptions server;
   std::string poll;
   std::string language = "en";
@@ -41,7 +40,7 @@ struct Options {
 
 class Watch {
  public:
-  Watch(const Options& options, ApiClient& client)
+  Watch(const WatchOptions& options, ApiClient& client)
       : options_(options),
         client_(client),
         language_(options.language == "ru" ? WatchLanguage::ru : WatchLanguage::en) {}
@@ -138,7 +137,7 @@ class Watch {
   }
 
   void redraw_if_due() {
-    if (Clock::now() - drawn_at_ >= kRedraw) redraw();
+    if (Clock::now() - drawn_at_ >= kRedrawAnyway) redraw();
   }
 
   void redraw() {
@@ -148,7 +147,7 @@ class Watch {
     picture_.draw(render(state_, language_, picture_.style()));
   }
 
-  const Options& options_;
+  const WatchOptions& options_;
   ApiClient& client_;
   const WatchLanguage language_;
   WatchState state_;
@@ -158,7 +157,7 @@ class Watch {
   Clock::time_point told_at_, drawn_at_;
 };
 
-Result<Exit> watch(const Options& options) {
+Result<Exit> watch(const WatchOptions& options) {
   auto client = ApiClient::connect(options.server);
   if (!client) return client.error();
   catch_interrupts();
@@ -173,7 +172,7 @@ void add_watch(CLI::App& app) {
       "Follow a poll's live results until no more can come: in a terminal drawn in place, in a "
       "pipe one line of JSON an event",
       {"veche watch smolino", "veche watch smolino --once | jq .data.ballots"});
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WatchOptions>();
   command.add_option("POLL", options->poll, "Poll id")->required();
   add_server_option(command, options->server);
   add_token_option(command, options->server,
