@@ -27,7 +27,8 @@ class Cluster:
     def __init__(self, brokers=1, folder=None, properties=()):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="veche-kafka-"))
         self.is_own = folder is None
-        self.options = ["--dir", str(self.folder), "--version", VERSION, "--brokers", str(brokers)]
+        self.options = ["--dir", str(self.folder), "--version", VERSION, "--brokers", str(brokers),
+                        "--short-lived"]
         for given in properties:
             self.options += ["--property", given]
         if self.is_own:
