@@ -9,7 +9,10 @@ import os
 import pathlib
 import re
 import sys
+import time
 import unittest
+
+SLOW_SECONDS = 5
 
 
 class Result(unittest.TextTestResult):
@@ -18,10 +21,18 @@ class Result(unittest.TextTestResult):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.seen, self.bad = set(), set()
+        self.slow = []
 
     def startTest(self, test):
         self.seen.add(test.id())
+        self.began = time.monotonic()
         super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        took = time.monotonic() - self.began
+        if took >= SLOW_SECONDS:
+            self.slow.append((took, test.id()))
 
     def addError(self, test, error):
         self.bad.add(test.id())
@@ -41,13 +52,15 @@ class Result(unittest.TextTestResult):
         super().addUnexpectedSuccess(test)
 
     def tell(self):
-        """One line for each case that failed or was skipped, and one of sums. What ends or skips a whole
-        class is a case of its own, since then the cases of the class are not run."""
+        """One line for each case that was slow, failed or was skipped, and one of sums. What ends or skips
+        a whole class is a case of its own, since then the cases of the class are not run."""
         skipped = {}
         for test, reason in self.skipped:
             case = getattr(test, "test_case", test)  # of a subtest, the test
             if case.id() not in self.bad:
                 skipped.setdefault(case.id(), " ".join(reason.split()))
+        for took, case in sorted(self.slow, reverse=True):
+            print(f"CASE TOOK {took:.1f} s {name_of(case)}")
         for case in sorted(self.bad):
             print(f"CASE FAILED {name_of(case)}")
         for case, reason in skipped.items():
