@@ -15,8 +15,8 @@ using model::PollPhase;
 using samples::poll_id;
 using samples::Writer;
 
-struct Fed {
-  explicit Fed(const std::vector<std::string>& records = {}) {
+struct FedControl {
+  explicit FedControl(const std::vector<std::string>& records = {}) {
     for (const auto& record : records) apply(record);
   }
   ControlEffect apply(std::string_view record) {
@@ -26,7 +26,7 @@ struct Fed {
   Control control;
 };
 
-const auto kPoll = samples::poll_of_one_question("poll");
+const auto kSample = samples::poll_of_one_question("poll");
 constexpr auto kDrafted = v1::POLL_ACTION_DRAFTED;
 constexpr auto kSubmitted = v1::POLL_ACTION_SUBMITTED;
 constexpr auto kReturned = v1::POLL_ACTION_RETURNED;
@@ -39,7 +39,7 @@ constexpr auto kCancelled = v1::POLL_ACTION_CANCELLED;
 using Records = std::vector<std::string>;
 
 std::string tree() { return Writer().tree(); }
-std::string draft(const model::PollDefinition& poll = kPoll, std::uint32_t based_on = 0) {
+std::string draft(const model::PollDefinition& poll = kSample, std::uint32_t based_on = 0) {
   return Writer().draft(poll, based_on);
 }
 std::string change(v1::PollAction action, std::uint32_t based_on = 1,
@@ -73,25 +73,25 @@ Records until(PollPhase phase, const Records& more) {
 }
 
 model::PollDefinition poll_with(void (*change)(model::PollDefinition&)) {
-  auto poll = kPoll;
+  auto poll = kSample;
   change(poll);
   return poll;
 }
 
-struct Row {
+struct ControlRow {
   const char* name;
   std::vector<std::string> records;  // the last one is judged
   ControlEffect effect;
   std::optional<PollPhase> phase;  // of "poll", in the end
 };
 
-class ControlTable : public testing::TestWithParam<Row> {};
+class ControlTable : public testing::TestWithParam<ControlRow> {};
 
 TEST_P(ControlTable, GivesEffectAndPhase) {
   auto records = GetParam().records;
   const auto last = records.back();
   records.pop_back();
-  Fed fed(records);
+  FedControl fed(records);
   EXPECT_EQ(fed.apply(last), GetParam().effect);
   const auto entry = fed.control.directory()->find(poll_id("poll"));
   EXPECT_EQ(entry ? std::optional(entry->phase) : std::nullopt, GetParam().phase);
@@ -101,7 +101,7 @@ constexpr auto kChanged = ControlEffect::poll_changed;
 constexpr auto kVoid = ControlEffect::void_change;
 constexpr auto kInvalid = ControlEffect::invalid;
 
-const std::vector<Row> kRows{
+const std::vector<ControlRow> kControlRows{
     {"drafted", {tree(), draft()}, kChanged, PollPhase::draft},
     {"drafted_twice", {tree(), draft(), draft()}, kVoid, PollPhase::draft},
     {"drafted_without_a_tree", {draft()}, kInvalid, std::nullopt},
@@ -131,10 +131,10 @@ const std::vector<Row> kRows{
      {tree(), draft(), draft(poll_with([](auto& p) { p.questions.clear(); }), 1)},
      kInvalid,
      PollPhase::draft},
-    {"edited_before_it_was_drafted", {tree(), draft(kPoll, 1)}, kVoid, std::nullopt},
-    {"edited_from_another_version", {tree(), draft(), draft(kPoll, 2)}, kVoid, PollPhase::draft},
+    {"edited_before_it_was_drafted", {tree(), draft(kSample, 1)}, kVoid, std::nullopt},
+    {"edited_from_another_version", {tree(), draft(), draft(kSample, 2)}, kVoid, PollPhase::draft},
     {"submitted_in_another_version",
-     {tree(), draft(), draft(kPoll, 1), submit()},
+     {tree(), draft(), draft(kSample, 1), submit()},
      kVoid,
      PollPhase::draft},
     {"opened_before_there_is_a_poll", {tree(), change(kOpened)}, kVoid, std::nullopt},
@@ -153,7 +153,7 @@ const std::vector<Row> kRows{
     {"approved_by_its_author", until(PollPhase::submitted, {change(kApproved, 1, "approver anna")}),
      kVoid, PollPhase::submitted},
     {"approved_by_the_author_of_an_earlier_version",
-     {tree(), draft(), Writer().draft(kPoll, 1, "moderator dina"),
+     {tree(), draft(), Writer().draft(kSample, 1, "moderator dina"),
       change(kSubmitted, 2, "moderator dina"), change(kApproved, 2, "approver anna")},
      kVoid,
      PollPhase::submitted},
@@ -183,8 +183,11 @@ const std::vector<Row> kRows{
      {tree(), samples::record_of_the_future()},
      ControlEffect::unknown_kind,
      std::nullopt},
-    {"ballot", {tree(), Writer().ballot(kPoll.id, 1, samples::choose(0))}, kInvalid, std::nullopt},
-    {"open_record", {tree(), Writer().open(kPoll)}, kInvalid, std::nullopt},
+    {"ballot",
+     {tree(), Writer().ballot(kSample.id, 1, samples::choose(0))},
+     kInvalid,
+     std::nullopt},
+    {"open_record", {tree(), Writer().open(kSample)}, kInvalid, std::nullopt},
     {"genesis_elsewhere", {tree(), Writer().genesis()}, ControlEffect::noted, std::nullopt},
     {"tree", {tree()}, ControlEffect::tree_added, std::nullopt},
     {"same_tree_version_twice", {tree(), tree()}, kVoid, std::nullopt},
@@ -200,7 +203,7 @@ const std::vector<Row> kRows{
      std::nullopt},
 };
 
-INSTANTIATE_TEST_SUITE_P(Rules, ControlTable, testing::ValuesIn(kRows),
+INSTANTIATE_TEST_SUITE_P(Rules, ControlTable, testing::ValuesIn(kControlRows),
                          [](const auto& row) { return row.param.name; });
 
 // --- Every phase and every action --------------------------------------------------------------
@@ -224,9 +227,9 @@ TEST(Life, GoesWhereThisTableSaysAndNowhereElse) {
         PollPhase::closed, PollPhase::certified, PollPhase::cancelled})
     for (const auto action :
          {kDrafted, kSubmitted, kReturned, kApproved, kOpened, kClosed, kCertified, kCancelled}) {
-      Fed fed(until(phase));
+      FedControl fed(until(phase));
       ASSERT_EQ(fed.entry().phase, phase);
-      const auto record = action == kDrafted     ? draft(kPoll, 1)
+      const auto record = action == kDrafted     ? draft(kSample, 1)
                           : action == kCertified ? certify()
                                                  : change(action);
       const auto expected = leads_to.find({phase, action});
@@ -238,9 +241,9 @@ TEST(Life, GoesWhereThisTableSaysAndNowhereElse) {
 }
 
 TEST(Life, AnEditIsANewVersionAndNothingElseIs) {
-  Fed fed({tree(), draft()});
+  FedControl fed({tree(), draft()});
   EXPECT_EQ(fed.entry().version, 1u);
-  auto other = kPoll;
+  auto other = kSample;
   other.title.ru = "Another";
   fed.apply(draft(other, 1));
   EXPECT_EQ(fed.entry().version, 2u);
@@ -252,7 +255,7 @@ TEST(Life, AnEditIsANewVersionAndNothingElseIs) {
 }
 
 TEST(Life, GoesRoundWithinItsLimitAndCanStillBeEnded) {
-  Fed fed({tree(), draft()});
+  FedControl fed({tree(), draft()});
   for (std::size_t changes = 1; changes < limits::kDraftChanges; ++changes)
     ASSERT_EQ(fed.apply(fed.entry().phase == PollPhase::draft ? submit() : change(kReturned)),
               kChanged);
@@ -262,11 +265,11 @@ TEST(Life, GoesRoundWithinItsLimitAndCanStillBeEnded) {
 }
 
 TEST(Life, KnowsWhetherAPollWasApproved) {
-  EXPECT_FALSE(Fed(until(PollPhase::draft)).entry().was_approved);
-  EXPECT_FALSE(Fed(until(PollPhase::submitted)).entry().was_approved);
-  EXPECT_FALSE(Fed(until(PollPhase::submitted, {change(kCancelled)})).entry().was_approved);
-  EXPECT_TRUE(Fed(until(PollPhase::scheduled)).entry().was_approved);
-  EXPECT_TRUE(Fed(until(PollPhase::scheduled, {change(kCancelled)})).entry().was_approved);
+  EXPECT_FALSE(FedControl(until(PollPhase::draft)).entry().was_approved);
+  EXPECT_FALSE(FedControl(until(PollPhase::submitted)).entry().was_approved);
+  EXPECT_FALSE(FedControl(until(PollPhase::submitted, {change(kCancelled)})).entry().was_approved);
+  EXPECT_TRUE(FedControl(until(PollPhase::scheduled)).entry().was_approved);
+  EXPECT_TRUE(FedControl(until(PollPhase::scheduled, {change(kCancelled)})).entry().was_approved);
 }
 
 std::vector<std::string_view> events_of(const model::History& history) {
@@ -276,7 +279,7 @@ std::vector<std::string_view> events_of(const model::History& history) {
 }
 
 TEST(History, TellsWhatHeldInTheOrderOfTheLog) {
-  Fed fed(until(PollPhase::submitted,
+  FedControl fed(until(PollPhase::submitted,
                 {Writer().change("poll", kReturned, 1, "approver boris", "too long"), submit(),
                  change(kApproved, 1, "approver anna"), change(kApproved), change(kOpened, 1),
                  Writer().audit("poll"), change(kOpened), change(kClosed, 1, "clock"), certify()}));
@@ -293,7 +296,7 @@ TEST(History, TellsWhatHeldInTheOrderOfTheLog) {
 }
 
 TEST(History, KeepsTheLastLooksAndEverythingElse) {
-  Fed fed(until(PollPhase::open));
+  FedControl fed(until(PollPhase::open));
   for (std::size_t i = 0; i <= limits::kAuditsTold; ++i)
     fed.apply(Writer().audit("poll", "auditor v" + std::to_string(i)));
   fed.apply(change(kClosed));
@@ -306,22 +309,22 @@ TEST(History, KeepsTheLastLooksAndEverythingElse) {
 }
 
 TEST(Control, RemembersThatACancelledPollWasOpen) {
-  EXPECT_FALSE(Fed(until(PollPhase::scheduled, {change(kCancelled)})).entry().was_open);
-  Fed open(until(PollPhase::open, {change(kCancelled)}));
+  EXPECT_FALSE(FedControl(until(PollPhase::scheduled, {change(kCancelled)})).entry().was_open);
+  FedControl open(until(PollPhase::open, {change(kCancelled)}));
   EXPECT_TRUE(open.entry().was_open);
   EXPECT_EQ(open.entry().changed_at, model::Offset{5});
 }
 
 TEST(Control, ChangesNoDirectoryThatWasHandedOut) {
-  Fed fed(until(PollPhase::scheduled));
+  FedControl fed(until(PollPhase::scheduled));
   const auto before = fed.control.directory();
   fed.apply(change(kOpened));
-  EXPECT_EQ(before->find(kPoll.id)->phase, PollPhase::scheduled);
+  EXPECT_EQ(before->find(kSample.id)->phase, PollPhase::scheduled);
   EXPECT_EQ(fed.entry().phase, PollPhase::open);
 }
 
 TEST(Control, DropsWhatItHasAppliedAndStopsAtAGap) {
-  Fed fed({tree(), draft()});
+  FedControl fed({tree(), draft()});
   const auto before = fed.control.position();
   EXPECT_EQ(fed.control.apply({1}, submit()).effect, ControlEffect::already_applied);
   EXPECT_TRUE(fed.control.apply({3}, submit()).stops());
@@ -330,7 +333,7 @@ TEST(Control, DropsWhatItHasAppliedAndStopsAtAGap) {
 
 TEST(Control, RollsOverEveryRecordThatItPasses) {
   const auto junk = std::string("junk");
-  Fed fed({tree(), junk});
+  FedControl fed({tree(), junk});
   EXPECT_EQ(fed.control.position().hash, model::roll(model::roll({}, tree()), junk));
 }
 
@@ -338,7 +341,7 @@ TEST(Control, RollsOverEveryRecordThatItPasses) {
 
 TEST(CertificateParts, InOrderMakeACertificateForEver) {
   Writer writer;
-  Fed fed(until(PollPhase::closed));
+  FedControl fed(until(PollPhase::closed));
   EXPECT_EQ(fed.apply(writer.certificate_part("poll", 0, false, "one ")), ControlEffect::noted);
   EXPECT_EQ(fed.entry().phase, PollPhase::closed);
   EXPECT_EQ(fed.entry().certificate, nullptr);
@@ -355,7 +358,7 @@ TEST(CertificateParts, InOrderMakeACertificateForEver) {
 
 TEST(CertificateParts, OfTwoWritersAreNotMixed) {
   Writer first(1), second(2);
-  Fed fed(until(PollPhase::closed));
+  FedControl fed(until(PollPhase::closed));
   fed.apply(first.certificate_part("poll", 0, false, "a"));
   fed.apply(second.certificate_part("poll", 0, false, "b"));
   EXPECT_EQ(fed.apply(first.certificate_part("poll", 1, true, "a")), kVoid);
@@ -369,7 +372,7 @@ TEST(CertificateParts, OfTwoCertifiersAtOneNodeAreNotMixed) {
   const auto first_end = writer.certificate_part("poll", 1, true, "a");
   const auto second = writer.certificate_part("poll", 0, false, "b");
   const auto second_end = writer.certificate_part("poll", 1, true, "b");
-  Fed fed(until(PollPhase::closed));
+  FedControl fed(until(PollPhase::closed));
   fed.apply(first);
   fed.apply(second);
   EXPECT_EQ(fed.apply(first_end), kVoid);
@@ -379,7 +382,7 @@ TEST(CertificateParts, OfTwoCertifiersAtOneNodeAreNotMixed) {
 
 TEST(CertificateParts, ThatLackOneMakeNone) {
   Writer writer;
-  Fed fed(until(PollPhase::closed));
+  FedControl fed(until(PollPhase::closed));
   fed.apply(writer.certificate_part("poll", 0, false, "a"));
   writer.certificate_part("poll", 1, false, "lost");
   EXPECT_EQ(fed.apply(writer.certificate_part("poll", 2, true, "c")), kVoid);
@@ -388,7 +391,7 @@ TEST(CertificateParts, ThatLackOneMakeNone) {
 
 TEST(CertificateParts, TogetherTooLargeMakeNone) {
   Writer writer;
-  Fed fed(until(PollPhase::closed));
+  FedControl fed(until(PollPhase::closed));
   const std::string part(limits::kCertificatePartBytes, 'x');
   const auto fitting = limits::kCertificateBytes / part.size();
   for (std::uint32_t p = 0; p < fitting; ++p)
@@ -406,7 +409,7 @@ std::string half(int which) {
 
 TEST(TreeParts, InOrderMakeATree) {
   Writer writer;
-  Fed fed;
+  FedControl fed;
   EXPECT_EQ(fed.apply(writer.tree_part(1, 0, false, half(0))), ControlEffect::noted);
   EXPECT_TRUE(fed.control.directory()->trees.empty());
   EXPECT_EQ(fed.apply(writer.tree_part(1, 1, true, half(1))), ControlEffect::tree_added);
@@ -415,7 +418,7 @@ TEST(TreeParts, InOrderMakeATree) {
 
 TEST(TreeParts, OutOfOrderMakeNone) {
   Writer writer;
-  Fed fed;
+  FedControl fed;
   EXPECT_EQ(fed.apply(writer.tree_part(1, 1, true, half(1))), kVoid);
   EXPECT_EQ(fed.apply(writer.tree_part(1, 0, false, half(0))), ControlEffect::noted);
   EXPECT_EQ(fed.apply(writer.tree_part(1, 2, true, half(1))), kVoid);
@@ -423,7 +426,7 @@ TEST(TreeParts, OutOfOrderMakeNone) {
 }
 
 TEST(TreeParts, OfAWriterThatDiedAreDropped) {
-  Fed fed;
+  FedControl fed;
   fed.apply(Writer(1).tree_part(1, 0, false, "oktmo8,name,kind"));
   Writer second(2);
   fed.apply(second.tree_part(1, 0, false, half(0)));
@@ -432,7 +435,7 @@ TEST(TreeParts, OfAWriterThatDiedAreDropped) {
 
 TEST(TreeParts, OfTwoWritersAreNotMixed) {
   Writer first(1), second(2);
-  Fed fed;
+  FedControl fed;
   fed.apply(first.tree_part(1, 0, false, half(0)));
   fed.apply(second.tree_part(1, 0, false, half(0)));
   EXPECT_EQ(fed.apply(first.tree_part(1, 1, true, half(1))), kVoid);
@@ -441,7 +444,7 @@ TEST(TreeParts, OfTwoWritersAreNotMixed) {
 
 TEST(TreeParts, TogetherTooLargeMakeNone) {
   Writer writer;
-  Fed fed;
+  FedControl fed;
   const std::string part(limits::kTerritoriesPartBytes, 'x');
   const auto fitting = limits::kTreeBodyBytes / part.size();
   for (std::uint32_t p = 0; p < fitting; ++p)
@@ -453,11 +456,11 @@ TEST(TreeParts, TogetherTooLargeMakeNone) {
 
 // Of two trees the record names the first, though by the rule of today its day has the second: what
 // was decided stays, whoever decided it and by which rule.
-Fed drafted_on(std::string_view tree_day) {
+FedControl drafted_on(std::string_view tree_day) {
   v1::Record record;
   record.ParseFromString(draft());
   record.mutable_poll_change()->set_tree_day(std::string(tree_day));
-  Fed fed({tree(), Writer().tree_part(2, 0, true, samples::kTreeCsv, "2026-06-01")});
+  FedControl fed({tree(), Writer().tree_part(2, 0, true, samples::kTreeCsv, "2026-06-01")});
   EXPECT_EQ(fed.apply(record.SerializeAsString()), ControlEffect::poll_changed) << tree_day;
   return fed;
 }
@@ -473,7 +476,7 @@ TEST(TreeOfAPoll, IsTheVersionThatTheRecordNames) {
 
 TEST(TreeOfAPoll, IsChosenAnewWithAnotherDefinition) {
   auto fed = drafted_on("2027-01-01");
-  auto poll = kPoll;
+  auto poll = kSample;
   poll.tree_version = 2;
   EXPECT_EQ(fed.apply(draft(poll, 1)), ControlEffect::poll_changed);
   EXPECT_EQ(fed.entry().tree, fed.control.directory()->trees[1].tree);
@@ -481,8 +484,8 @@ TEST(TreeOfAPoll, IsChosenAnewWithAnotherDefinition) {
 }
 
 TEST(ControlTail, IsHeldAgainstWhatWasApplied) {
-  Fed fed({tree(), draft()});
-  const Fed elsewhere({tree(), change(kOpened)});
+  FedControl fed({tree(), draft()});
+  const FedControl elsewhere({tree(), change(kOpened)});
   EXPECT_EQ(fed.apply(Writer().noop(fed.control.position())), ControlEffect::noted);
   EXPECT_EQ(fed.apply(Writer().noop({{9}, {}})), kInvalid) << "it speaks of the future";
   EXPECT_EQ(fed.apply(Writer().noop(elsewhere.control.position())), ControlEffect::diverged);

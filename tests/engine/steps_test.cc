@@ -23,7 +23,7 @@ using testing::ElementsAre;
 using namespace std::chrono_literals;
 
 // A region with a city of two districts, a district of four villages, and a town.
-constexpr std::string_view kTree =
+constexpr std::string_view kStepsTree =
     "oktmo8,name,kind,level,parent_oktmo8\n"
     "75000000,Region,region,0,\n"
     "75600000,Rural district,municipal_district,1,75000000\n"
@@ -37,7 +37,7 @@ constexpr std::string_view kTree =
     "75702000,Town,city_okrug,1,75000000\n";
 
 std::shared_ptr<model::PollEntry> entry_of(model::PollDefinition definition,
-                                           std::string_view tree = kTree) {
+                                           std::string_view tree = kStepsTree) {
   auto entry = std::make_shared<model::PollEntry>();
   definition.disclosure = model::Disclosure::steps;
   if (definition.least_voters == 0) definition.least_voters = 3;

@@ -14,9 +14,9 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::kNow;
 using testing::TemporaryDirectory;
 
-constexpr std::chrono::sys_seconds kNow{1'800'000'000s};
 constexpr const char* kFiles[] = {"issuer.json", "jwks.json", "voter.secret"};
 
 unsigned mode_of(const std::filesystem::path& path) {

@@ -21,6 +21,9 @@
 
 namespace veche::auth::testing {
 
+// When tests mint and verify.
+inline constexpr std::chrono::sys_seconds kNow{std::chrono::seconds{1'800'000'000}};
+
 using Pkey = std::shared_ptr<EVP_PKEY>;
 
 inline const unsigned char* raw(std::string_view text) {

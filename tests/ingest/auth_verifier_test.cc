@@ -14,11 +14,11 @@ namespace {
 using std::chrono::seconds;
 using std::chrono::sys_seconds;
 using testing::key_set;
+using testing::kNow;
 using testing::seal;
 using testing::signed_text;
 using testing::TestKey;
 
-constexpr sys_seconds kNow{seconds{1'800'000'000}};
 constexpr std::string_view kSub = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";  // 0, 1, .. 31
 
 constexpr Algorithm kAll[] = {Algorithm::kHs256, Algorithm::kRs256, Algorithm::kPs256,

@@ -16,7 +16,7 @@ using model::Offset;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr model::PartitionId kHere{1};
+constexpr model::PartitionId kWritten{1};
 
 class LogReaderTest : public testing::Test {
  protected:
@@ -30,16 +30,16 @@ class LogReaderTest : public testing::Test {
   }
   // One group, durable on return.
   void write(const std::vector<std::string>& records) {
-    const auto end = log_->end(kHere).offset.plus(records.size());
-    ASSERT_EQ(log_->append(kHere, batch(records)), model::AppendStatus::queued);
-    ASSERT_TRUE(tests::eventually([&] { return log_->end(kHere).offset >= end; }));
+    const auto end = log_->end(kWritten).offset.plus(records.size());
+    ASSERT_EQ(log_->append(kWritten, batch(records)), model::AppendStatus::queued);
+    ASSERT_TRUE(tests::eventually([&] { return log_->end(kWritten).offset >= end; }));
   }
   // The records of [from, to), each with its offset before it.
   static std::vector<std::string> read(const LogReader& reader, std::uint64_t from,
                                        std::uint64_t to) {
     std::vector<std::string> records;
     const auto done = reader.for_each(
-        kHere, {from}, {to}, [&](Offset at, std::string_view record) -> Result<void> {
+        kWritten, {from}, {to}, [&](Offset at, std::string_view record) -> Result<void> {
           records.push_back(std::to_string(at.value) + " " + std::string(record));
           return {};
         });
@@ -57,7 +57,7 @@ TEST_F(LogReaderTest, ReadsAnyRangeOfAStoppedLogAcrossItsGroups) {
   log_.reset();
   const auto reader = EmbeddedLogReader::open(folder_ / "log").value();
   EXPECT_EQ(reader->partitions(), 2);
-  EXPECT_EQ(reader->end(kHere).value(), Offset{6});
+  EXPECT_EQ(reader->end(kWritten).value(), Offset{6});
   EXPECT_THAT(read(*reader, 1, 6), ElementsAre("1 a", "2 b", "3 c", "4 d", "5 e"));
   EXPECT_THAT(read(*reader, 2, 5), ElementsAre("2 b", "3 c", "4 d"));
   EXPECT_THAT(read(*reader, 3, 3), ElementsAre());
@@ -77,7 +77,7 @@ TEST_F(LogReaderTest, SaysWhereALogEndsThatShouldGoOn) {
   log_.reset();
   const auto reader = EmbeddedLogReader::open(folder_ / "log").value();
   const auto nothing = [](Offset, std::string_view) -> Result<void> { return {}; };
-  const auto done = reader->for_each(kHere, {0}, {3}, nothing);
+  const auto done = reader->for_each(kWritten, {0}, {3}, nothing);
   ASSERT_FALSE(done);
   EXPECT_THAT(done.error().message, HasSubstr("ends at offset 2"));
 }
@@ -88,7 +88,7 @@ TEST_F(LogReaderTest, StopsAtTheFirstFaultOfItsReader) {
   const auto reader = EmbeddedLogReader::open(folder_ / "log").value();
   int taken = 0;
   const auto done =
-      reader->for_each(kHere, {1}, {3}, [&](Offset, std::string_view) -> Result<void> {
+      reader->for_each(kWritten, {1}, {3}, [&](Offset, std::string_view) -> Result<void> {
         ++taken;
         return Fault{"enough"};
       });
@@ -108,10 +108,10 @@ TEST_F(LogReaderTest, TellsAReadErrorAsThat) {
     const auto read_all = [&]() -> Result<void> {
       const auto reader = EmbeddedLogReader::open(folder_ / "log", env.get());
       if (!reader) return reader.error();
-      const auto end = (*reader)->end(kHere);
+      const auto end = (*reader)->end(kWritten);
       if (!end) return end.error();
       EXPECT_EQ(*end, Offset{3}) << after;
-      return (*reader)->for_each(kHere, {0}, *end,
+      return (*reader)->for_each(kWritten, {0}, *end,
                                  [](Offset, std::string_view) -> Result<void> { return {}; });
     };
     if (const auto done = read_all(); !done) {

@@ -462,7 +462,8 @@ class Watching(StreamCase):
         poll = self.open()
         main, side = os.openpty()
         process = subprocess.Popen([veche.BINARY, "watch", poll, "--server", self.server.url,
-                                    "--lang", "ru"], stdout=side, stderr=side)
+                                    "--lang", "ru"], stdout=side, stderr=side,
+                                   env={**os.environ, "TERM": "xterm"})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         os.close(side)

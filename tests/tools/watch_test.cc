@@ -13,7 +13,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::string_view kPoll = R"({
+constexpr std::string_view kWatched = R"({
   "id": "smolino", "title": {"ru": "Озеро Смолино", "en": "Lake Smolino"},
   "expected_voters": {"1": 300, "2": 100},
   "questions": [{"id": "q1", "title": "Что?", "options": [
@@ -30,7 +30,7 @@ json::value totals(std::string_view suppressed, std::string_view a, std::string_
 class WatchScreen : public testing::Test {
  protected:
   WatchScreen() {
-    state_.poll = json::parse(kPoll);
+    state_.poll = json::parse(kWatched);
     state_.is_connected = true;
   }
 
