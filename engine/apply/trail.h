@@ -53,8 +53,7 @@ class Trail {
     const model::Offset at{tail.next_offset()};
     if (!theirs || at > position_.next) return Comparison::senseless;
     const bool known = at >= first_known_ && at.plus(kHistory) > position_.next;
-    return known && hashes_[place_of(at)] != *theirs ? Comparison::differs
-                                                            : Comparison::fits;
+    return known && hashes_[place_of(at)] != *theirs ? Comparison::differs : Comparison::fits;
   }
 
  private:

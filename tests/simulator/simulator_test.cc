@@ -24,10 +24,10 @@ constexpr std::uint64_t kSeeds = 2'000;
 #endif
 
 constexpr int Seen::*kParts[] = {
-    &Seen::counted,      &Seen::accepted,    &Seen::recorded,     &Seen::already_voted,
-    &Seen::closed,       &Seen::unknown,     &Seen::duplicates,   &Seen::behind_close,
-    &Seen::crashes,      &Seen::rebuilds,    &Seen::lost,         &Seen::doubled,
-    &Seen::redelivered,  &Seen::checkpoints, &Seen::publications, &Seen::shared_barriers,
+    &Seen::counted,       &Seen::accepted,          &Seen::recorded,     &Seen::already_voted,
+    &Seen::closed,        &Seen::unknown,           &Seen::duplicates,   &Seen::behind_close,
+    &Seen::crashes,       &Seen::rebuilds,          &Seen::lost,         &Seen::doubled,
+    &Seen::redelivered,   &Seen::checkpoints,       &Seen::publications, &Seen::shared_barriers,
     &Seen::sole_barriers, &Seen::given_up_barriers, &Seen::batches};
 
 // What the first seed that broke a promise says; empty: none did. `sum` is what all of them met.

@@ -189,8 +189,8 @@ TEST_F(KafkaLogTest, ALogThatStaysShorterThanWhatWasReadEndsTheNode) {
                            HasSubstr("ends at offset 1"), HasSubstr("was cut, or made anew")));
 }
 
-// Each of four partitions is stuck in another way: there is no leader, it gives nothing, it is away,
-// it takes nothing.
+// Each of four partitions is stuck in another way: there is no leader, it gives nothing, it is
+// away, it takes nothing.
 TEST_F(KafkaLogTest, APartitionThatDoesNotGoIsRefusedByItselfAndNamed) {
   open();
   for (std::uint16_t p = 0; p < kPartitions; ++p) append({p}, 10);

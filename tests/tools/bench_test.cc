@@ -205,7 +205,8 @@ class ArrivalsFile : public testing::Test {
     std::ofstream(path_, std::ios::binary) << text;
     return read_arrivals(path_);
   }
-  const std::string path_ = testing::TempDir() + "arrivals.csv";
+  const std::string path_ =  // its own: tests run beside each other
+      testing::TempDir() + testing::UnitTest::GetInstance()->current_test_info()->name() + ".csv";
 };
 
 TEST_F(ArrivalsFile, BecomesMomentsInOrder) {
