@@ -11,6 +11,7 @@ namespace veche::limits {
 
 // --- Answers -----------------------------------------------------------------------------------
 inline constexpr std::size_t kCopiedBodyBytes = 16 * 1'024;   // a longer one is not copied
+inline constexpr std::size_t kCopiedFrameBytes = 1'024;       // of those that many are sent
 inline constexpr std::size_t kBytesOfOneWrite = 256 * 1'024;  // then others get their turn
 inline constexpr int kUnsentBytes = 64 * 1'024;               // that the kernel holds
 inline constexpr std::size_t kOwedBytesPerThread = 32 * 1'024 * 1'024;  // not yet taken

@@ -22,13 +22,17 @@ void bound_unsent_bytes(Socket& socket, int bytes) {
   setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+bool is_copied(const Body& body) {
+  return body.size() <= (body.is_shared() ? limits::kCopiedFrameBytes : limits::kCopiedBodyBytes);
+}
+
 void Output::append(Response&& response, Framing framing) {
   const auto& body = response.body;
   append_header(response, framing, text_);
   const bool is_sent = sends_body(response, framing);
-  const bool is_copied = is_sent && body.size() <= limits::kCopiedBodyBytes;
-  append(is_copied ? body.view() : std::string_view());
-  if (!is_sent || is_copied) return;
+  const bool is_text = is_sent && is_copied(body);
+  append(is_text ? body.view() : std::string_view());
+  if (!is_sent || is_text) return;
   const Frame& frame = response.body.share();
   frames_.push_back({text_.size(), frame, {owed_, frame}});
   frame_bytes_ += body.size();

@@ -18,6 +18,9 @@ namespace veche::http {
 // Without it the kernel takes megabytes for a client that does not read.
 void bound_unsent_bytes(Socket& socket, int bytes);
 
+// Whether a body is put together with other texts; else it is written from where it lies.
+bool is_copied(const Body& body);
+
 class Output {
  public:
   // What is not written yet is counted in `owed`.

@@ -44,6 +44,7 @@ class Body {
   std::size_t size() const { return view().size(); }
   friend bool operator==(const Body& body, std::string_view text) { return body.view() == text; }
 
+  bool is_shared() const { return frame_ != nullptr; }
   // The bytes as a frame from now on, without a copy of them.
   const Frame& share();
 

@@ -180,11 +180,14 @@ void Session::received(const IoResult& result) {
 
 // --- Requests ------------------------------------------------------------------------------------
 
-// Hands over what is buffered, as far as memory for the answers is bounded.
+// Hands over what is buffered, as far as memory for the answers is bounded: one after the other
+// where the thread is owed too much already.
 void Session::take_requests() {
-  while (!is_closing_ && (exchanges_.empty() || !is_alone_) &&
-         exchanges_.size() < limits::kPipelineDepth &&
-         answer_bytes_ < limits::kPipelineAnswerBytes && take_one()) {
+  const auto has_room = [this] {
+    const auto depth = worker_.owed().has_room() ? limits::kPipelineDepth : 1;
+    return exchanges_.size() < depth && answer_bytes_ < limits::kPipelineAnswerBytes;
+  };
+  while (!is_closing_ && (exchanges_.empty() || !is_alone_) && has_room() && take_one()) {
   }
 }
 
@@ -286,11 +289,7 @@ Session::Exchange& Session::add_exchange() {
   return exchange;
 }
 
-void Session::refuse(Response response) {
-  Exchange& exchange = add_exchange();
-  exchange.response = std::move(response);
-  exchange.is_answered = true;
-}
+void Session::refuse(Response response) { keep(add_exchange(), std::move(response)); }
 
 void Session::refuse_and_close(Response response) {
   refuse(std::move(response));
@@ -303,24 +302,28 @@ void Session::refuse_and_close(Response response) {
 void Session::answer(std::uint32_t ticket, Response&& response) {
   const std::uint32_t position = ticket - first_ticket_;
   if (position >= exchanges_.size() || exchanges_[position].is_answered) return;
-  Exchange& exchange = exchanges_[position];
-  exchange.response = std::move(response);
-  exchange.is_answered = true;
-  if (exchange.response.body.size() > limits::kCopiedBodyBytes) {
-    hold_large(exchange);
-  } else {
-    answer_bytes_ += exchange.response.body.size();
-    answer_part_.set(answer_bytes_);
-  }
+  keep(exchanges_[position], std::move(response));
   answered_one();
 }
 
+void Session::keep(Exchange& exchange, Response&& response) {
+  exchange.response = std::move(response);
+  exchange.is_answered = true;
+  answer_bytes_ += sizeof exchange;  // about what its header will be
+  if (is_copied(exchange.response.body))
+    answer_bytes_ += exchange.response.body.size();
+  else
+    hold(exchange);
+  answer_part_.set(answer_bytes_);
+}
+
 // The last bound, of answers that were begun when there was room. What was changed is told in any
-// case.
-void Session::hold_large(Exchange& exchange) {
+// case, and what is short is given.
+void Session::hold(Exchange& exchange) {
   const Frame& frame = exchange.response.body.share();
-  const bool only_reads = exchange.method == Method::get || exchange.method == Method::head;
-  if (only_reads && !worker_.owed().has_room() && !worker_.owed().holds(frame))
+  const bool may_be_refused = (exchange.method == Method::get || exchange.method == Method::head) &&
+                              frame->size() > limits::kCopiedBodyBytes;
+  if (may_be_refused && !worker_.owed().has_room() && !worker_.owed().holds(frame))
     exchange.response = too_much_owed();
   else
     exchange.held = {worker_.owed(), frame};

@@ -59,7 +59,7 @@ class Session {
   // A request that was taken and its answer.
   struct Exchange {
     Response response;
-    HeldBytes::Held held;  // its large body
+    HeldBytes::Held held;  // its body, unless it will be copied
     Method method = Method::other;
     Route route = kNoRoute;
     bool is_answered = false;
@@ -95,7 +95,8 @@ class Session {
                          std::string_view too_large);
   void forget_request();
   void dispatch();
-  void hold_large(Exchange& exchange);
+  void keep(Exchange& exchange, Response&& response);
+  void hold(Exchange& exchange);
   void answered_one();
   Exchange& add_exchange();
   void refuse(Response response);
@@ -133,7 +134,7 @@ class Session {
   std::vector<Exchange> exchanges_;  // taken and not yet written, in order
   std::uint32_t first_ticket_ = 0;   // of exchanges_.front(); the others follow without a gap
   std::size_t unanswered_ = 0;
-  std::size_t answer_bytes_ = 0;  // of short answers
+  std::size_t answer_bytes_ = 0;  // of exchanges_, without held bodies
   HeldBytes::Part answer_part_;
   Clock::time_point taken_at_;
   std::optional<Reader> reader_;  // takes the connection over once its header is written

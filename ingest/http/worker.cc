@@ -76,11 +76,15 @@ void Worker::open_session(Socket socket) {
 bool Worker::is_full() const {
   const auto serving = open_ - giving_way_;
   return serving >= options_.connections_per_thread ||
-         serving + readers_ + refused_at_once() >= options_.sockets_per_thread;
+         serving + readers_ + refused_at_once() + arriving_at_once() >= options_.sockets_per_thread;
 }
 
 std::size_t Worker::refused_at_once() const {
   return std::min(limits::kRefusedPerThread, options_.sockets_per_thread / 16 + 1);
+}
+
+std::size_t Worker::arriving_at_once() const {
+  return std::min(limits::kArrivingPerThread, options_.sockets_per_thread / 16 + 1);
 }
 
 // Whoever only holds a connection must not keep others out. First those that sent nothing, the

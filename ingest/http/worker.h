@@ -44,10 +44,10 @@ struct ServerOptions {
   std::size_t threads = 1;
   std::size_t connections_per_thread = limits::kConnectionsPerThread;
   std::size_t readers_per_thread = limits::kReadersPerThread;  // besides the connections
-  // Of both together, and of those that are being refused: each is a file descriptor. Readers, who
-  // stay for long, have two thirds of them at most.
-  std::size_t sockets_per_thread =
-      limits::kConnectionsPerThread + limits::kReadersPerThread + limits::kRefusedPerThread;
+  // Of both together, of those that arrive and of those that are being refused: each is a file
+  // descriptor. Readers, who stay for long, have two thirds of them at most.
+  std::size_t sockets_per_thread = limits::kConnectionsPerThread + limits::kReadersPerThread +
+                                   limits::kRefusedPerThread + limits::kArrivingPerThread;
   Deadlines deadlines = {};
   std::chrono::milliseconds heartbeat_interval = limits::kHeartbeatInterval;  // of idle streams
   std::chrono::milliseconds sweep_interval = limits::kSweepInterval;
@@ -93,7 +93,7 @@ class Worker {
   // From any thread. Takes a connection, or tells it that there are too many.
   void adopt(Socket socket);
   // Whether so many wait to be taken that another one should wait in the kernel.
-  bool is_behind() const { return arriving_ >= limits::kArrivingPerThread; }
+  bool is_behind() const { return arriving_ >= arriving_at_once(); }
 
   // From any thread, once: idle connections are closed, the others after the answer to what they
   // have taken. The future is ready when the last one is gone.
@@ -125,6 +125,7 @@ class Worker {
   void open_session(Socket socket);
   bool is_full() const;
   std::size_t refused_at_once() const;
+  std::size_t arriving_at_once() const;
   void close_idle();
   void close_session(std::uint32_t connection);
   void resume_ready();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -16,6 +17,21 @@ namespace {
 using testing::HasSubstr;
 
 constexpr int kFewBytes = 4'096;  // of a client that does not read, in its kernel
+
+// As many file descriptors as this process may have.
+class AllFiles {
+ public:
+  AllFiles() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit all = before_;
+    all.rlim_cur = all.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &all);
+  }
+  ~AllFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 class HttpBounds : public HttpTest {
  protected:
@@ -95,6 +111,36 @@ TEST_F(HttpBounds, OneBodyOfManyAnswersIsHeldOnce) {
   std::vector<std::unique_ptr<Wire>> owing;
   for (int i = 0; i < 20; ++i) owing.push_back(owed(get("/shared")));
   EXPECT_TRUE(Wire(server_->port()).send(get("/shared")).read().body == *shared());
+}
+
+TEST_F(HttpBounds, OneRequestAfterTheOtherIsTakenWhereTooMuchIsOwed) {
+  serve(one_thread());
+  const auto pipelined = post("/later", "a") + post("/later", "b") + post("/later", "c");
+  Wire early(server_->port());
+  early.send(pipelined);
+  EXPECT_EQ(backstage_.take(3).size(), 3) << "there is room for all of them";
+  const auto first = owed(get("/large")), second = owed(get("/large"));
+  Wire wire(server_->port());
+  wire.send(pipelined);
+  for (const auto* body : {"a", "b", "c"}) {
+    expect_alive();  // so everything that had come was looked at
+    const auto taken = backstage_.take(1);
+    ASSERT_EQ(taken.size(), 1);
+    answer_later(taken.front().second, body);
+    EXPECT_EQ(wire.read().body, body);
+  }
+}
+
+// Behind a request without an answer each connection has as many refusals as it may.
+TEST_F(HttpBounds, RefusalsThatAreNotTakenAreCounted) {
+  const AllFiles files;
+  serve(one_thread());
+  std::string refused = post("/never", "");
+  while (refused.size() + get("/unknown").size() <= limits::kReadBufferBytes &&
+         refused.size() < limits::kPipelineDepth * get("/unknown").size())
+    refused += get("/unknown");
+  const auto wires = connect(2'600, refused);
+  EXPECT_EQ(eventually(503, get("/large")), 503);
 }
 
 // --- Bodies --------------------------------------------------------------------------------------
@@ -179,6 +225,30 @@ TEST_F(HttpBounds, ReadersOfStreamsLeaveRoomForOthers) {
   backstage_.take_readers(32);
   EXPECT_EQ(eventually(503, get("/stream")), 503);
   EXPECT_EQ(Wire(server_->port()).send(post("/echo", "a ballot")).read().body, "a ballot");
+}
+
+std::size_t open_files() {
+  const std::filesystem::directory_iterator files("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+}
+
+// A thread that takes none of them has no more than its share of descriptors.
+TEST_F(HttpBounds, ConnectionsThatArriveAreCounted) {
+  auto how = options();
+  how.sockets_per_thread = 32;
+  serve(how);
+  Wire first(server_->port()), second(server_->port());
+  EXPECT_EQ(first.send(post("/echo", "at work")).read().body, "at work");
+  second.send(post("/later", "busy"));
+  const auto busy = backstage_.take(1);
+  std::promise<void> over;
+  busy.front().second.worker().post([end = over.get_future().share()] { end.wait(); });
+  const auto before = open_files();
+  const auto wires = connect(200, "");
+  for (int i = 0; i < 200; ++i)  // so the other thread, which accepts, has accepted what it would
+    EXPECT_EQ(first.send(post("/echo", "at work")).read().body, "at work");
+  EXPECT_LE(open_files(), before + wires.size() + how.sockets_per_thread);
+  over.set_value();
 }
 
 // The limit of open files of this process, from which no other is left than for one client.

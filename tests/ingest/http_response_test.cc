@@ -53,6 +53,17 @@ TEST(HttpResponse, IsForNobodyElseWhenItCameWithAToken) {
     }
 }
 
+TEST(HttpResponse, IsWrittenFromWhereItLiesIfOthersAreSentTheSame) {
+  HeldBytes owed{limits::kOwedBytesPerThread};
+  const Frame page = std::make_shared<const std::string>(12'000, 'p');
+  Output first(owed), second(owed);
+  for (auto* out : {&first, &second})
+    for (int i = 0; i < 64; ++i) out->append({.content_type = "text/html", .body = page}, {});
+  EXPECT_EQ(first.size(), second.size());
+  EXPECT_GT(first.size(), 64 * page->size());
+  EXPECT_LT(limits::kOwedBytesPerThread - owed.room(), 4 * page->size()) << "headers, and one page";
+}
+
 TEST(HttpResponse, HasNoLengthWhereNoBodyIsAllowed) {
   const std::string rest = "Vary: Authorization\r\nX-Content-Type-Options: nosniff\r\n\r\n";
   EXPECT_EQ(bytes_of({.status = 204}), "HTTP/1.1 204 No Content\r\n" + rest);
