@@ -74,10 +74,10 @@ inline constexpr auto kKafkaProbeDeadline = 2s;        // of one such question
 inline constexpr auto kKafkaUnreachable = 5s;          // then appends are refused: not ready
 inline constexpr auto kKafkaCloseDeadline = 5s;        // for what is on its way at the end
 // A broker that hangs or starts on busy cores may tell for some seconds what is no longer so.
-inline constexpr auto kKafkaDoubt = 10s;         // how long a loss is told before it is believed,
-inline constexpr int kKafkaDoubtAnswers = 5;     // and how often
-inline constexpr auto kKafkaLookAgain = 1s;      // then it is read again
-inline constexpr auto kKafkaTopicAppears = 3s;   // how long a topic may be missing
+inline constexpr auto kKafkaDoubt = 10s;        // how long a loss is told before it is believed,
+inline constexpr int kKafkaDoubtAnswers = 5;    // and how often
+inline constexpr auto kKafkaLookAgain = 1s;     // then it is read again
+inline constexpr auto kKafkaTopicAppears = 3s;  // how long a topic may be missing
 
 // --- Shards ------------------------------------------------------------------------------------
 inline constexpr std::size_t kBallotsInFlight = 65'536;  // asked and not yet answered, per node
@@ -114,7 +114,7 @@ inline constexpr std::size_t kBatchBodyBytes = 16 * 1'024 * 1'024;  // after dec
 inline constexpr std::size_t kBytesReadAfterRefusal = kBatchBodyBytes;
 inline constexpr std::size_t kBatchLines = 10'000;
 inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
-inline constexpr std::size_t kBatchesPerThread = 8;   // bodies of up to kBatchBodyBytes each
+inline constexpr std::size_t kBatchesPerThread = 8;  // bodies of up to kBatchBodyBytes each
 inline constexpr auto kSlice = 2ms;  // of long work on an HTTP thread; then others get their turn
 static_assert(kBatchLines <= kBallotsInFlight, "a full batch fits into an idle node");
 inline constexpr std::size_t kPollSecretsPerThread = 1'024;
@@ -122,8 +122,8 @@ inline constexpr std::size_t kAccessLogQueue = 65'536;  // lines
 inline constexpr std::size_t kJsonDepth = 16;
 inline constexpr std::size_t kListLimit = 500;
 inline constexpr std::size_t kListBytes = 1 * 1'024 * 1'024;  // of a page, unless one poll has more
-inline constexpr std::size_t kReadersPerThread = 16'384;  // of streams, besides connections
-inline constexpr std::size_t kStreamsWrittenAtOnce = 32;  // then others get their turn
+inline constexpr std::size_t kReadersPerThread = 16'384;      // of streams, besides connections
+inline constexpr std::size_t kStreamsWrittenAtOnce = 32;      // then others get their turn
 inline constexpr std::size_t kPollsPerStream = 32;
 inline constexpr std::size_t kLiveViews = 4'096;  // narrowed ones, of each thread, in all
 inline constexpr std::chrono::milliseconds kLiveTick{1'000};
@@ -154,6 +154,7 @@ inline constexpr std::size_t kDocumentsAtOnce = 2;     // made in the whole proc
 inline constexpr std::size_t kDocumentsPerTurn = 4;    // of one subject, then others get their turn
 inline constexpr std::size_t kDocumentsWaiting = 256;  // different ones, in all
 inline constexpr std::size_t kDocumentsWaitingPerSubject = 64;
+inline constexpr std::size_t kOfManyWaitingPerSubject = 16;  // of these: see Documents::Form
 inline constexpr std::size_t kDocumentAskers = 16'384;  // who wait for them, without counted voters
 inline constexpr auto kDocumentDeadline = 5s;           // who has waited longer is refused
 inline constexpr auto kDocumentFreshness = 1s;          // an older one is made again

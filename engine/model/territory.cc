@@ -307,6 +307,7 @@ TerritoryTree::TerritoryTree(std::vector<Territory> nodes)
   for (TerritoryIndex place = 0; place < nodes_.size(); ++place) {
     const auto& node = nodes_[place];
     places_.emplace(node.code, place);
+    deepest_level_ = std::max(deepest_level_, node.level);
     (node.parent ? children_[*node.parent] : roots_).push_back(place);
   }
 }

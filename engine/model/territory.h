@@ -65,6 +65,7 @@ class TerritoryTree {
   const Territory& operator[](TerritoryIndex place) const { return nodes_[place]; }
 
   std::optional<TerritoryIndex> find(const TerritoryCode& code) const;
+  std::uint8_t deepest_level() const { return deepest_level_; }
   std::span<const TerritoryIndex> roots() const { return roots_; }
   std::span<const TerritoryIndex> children(TerritoryIndex place) const { return children_[place]; }
   // From the node itself up to its root.
@@ -80,6 +81,7 @@ class TerritoryTree {
   explicit TerritoryTree(std::vector<Territory> nodes);
 
   std::vector<Territory> nodes_;
+  std::uint8_t deepest_level_ = 0;
   std::vector<TerritoryIndex> roots_;
   std::vector<std::vector<TerritoryIndex>> children_;
   boost::unordered_flat_map<TerritoryCode, TerritoryIndex> places_;

@@ -56,6 +56,15 @@ std::vector<PollPhase> phases_of(const model::PollEntry& poll,
   return {PollPhase::open};
 }
 
+// The one of them with this name; an empty one is that of the newest.
+std::optional<PollPhase> phase_of(const model::PollEntry& poll,
+                                  const model::Publication& publication, std::string_view state) {
+  if (state.empty()) return &publication == poll.publication.get() ? poll.phase : PollPhase::open;
+  for (const auto phase : phases_of(poll, publication))
+    if (model::name(phase) == state) return phase;
+  return std::nullopt;
+}
+
 // The number of changes, for people and for order; the hash, because two gatherings may have as
 // many changes in other partitions.
 std::string version_of(const std::vector<node::PartialTally>& partials, model::PollPhase phase) {
@@ -190,13 +199,14 @@ std::optional<Published> publish_version(const std::shared_ptr<const model::Poll
   const bool is_final = poll->publication && poll->publication->is_final;
   if (const auto reason = hidden(*poll, viewer, is_final)) return *reason;
   const auto* publication = find_publication(*poll, number);
-  if (!publication) return std::nullopt;
-  const bool is_newest = publication == poll->publication.get();
-  if (state.empty())
-    return snapshot_of(poll, *publication, is_newest ? poll->phase : PollPhase::open);
-  for (const auto phase : phases_of(*poll, *publication))
-    if (model::name(phase) == state) return snapshot_of(poll, *publication, phase);
-  return std::nullopt;
+  const auto phase = publication ? phase_of(*poll, *publication, state) : std::nullopt;
+  if (!phase) return std::nullopt;
+  return snapshot_of(poll, *publication, *phase);
+}
+
+bool keeps_version(const model::PollEntry& poll, std::uint64_t number, std::string_view state) {
+  const auto* publication = find_publication(poll, number);
+  return publication && phase_of(poll, *publication, state);
 }
 
 Published publish(const node::Collected& collected, Viewer viewer, Detail detail) {

@@ -109,8 +109,10 @@ Published publish(const node::Collected& collected, Viewer viewer,
                   Detail detail = Detail::by_territory);
 // Where no tallies are needed.
 Published publish(const std::shared_ptr<const model::PollEntry>& poll, Viewer viewer);
-// As of a version of a poll in steps, by the number that was shown and the name of the state that
-// the poll was in; empty: whichever it was. Nothing: it is not kept, or never was.
+// Of a poll in steps: whether the version with the number that was shown, and the name of the state
+// that the poll was in, is kept. An empty name: whichever it was.
+bool keeps_version(const model::PollEntry& poll, std::uint64_t number, std::string_view state);
+// As of that version. Nothing: it is not kept, or never was.
 std::optional<Published> publish_version(const std::shared_ptr<const model::PollEntry>& poll,
                                          std::uint64_t number, std::string_view state,
                                          Viewer viewer);

@@ -47,7 +47,7 @@ std::size_t bytes_of(const publish::Published& published) {
 }  // namespace
 
 bool Documents::of_counts(const std::shared_ptr<const model::PollEntry>& poll, const Look& look,
-                          std::string form, MakeOfCounts make, Take take, Writers::Order order) {
+                          Form form, MakeOfCounts make, Take take, Writers::Order order) {
   Key key{nullptr, look, std::move(form)};
   if (!publish::needs_tallies(*poll, look.viewer)) {
     key.state = poll;
@@ -61,8 +61,8 @@ bool Documents::of_counts(const std::shared_ptr<const model::PollEntry>& poll, c
       std::move(take), order);
 }
 
-bool Documents::of_state(const std::string& subject, std::shared_ptr<const void> state,
-                         std::string form, Make make, Take take, Writers::Order order) {
+bool Documents::of_state(const std::string& subject, std::shared_ptr<const void> state, Form form,
+                         Make make, Take take, Writers::Order order) {
   return ask(
       subject, {std::move(state), std::nullopt, std::move(form)},
       [make = std::move(make)](const auto*, const auto*) { return make(); }, std::move(take),
@@ -79,14 +79,15 @@ bool Documents::ask(const std::string& subject, Key key, MakeAny make, Take take
     take(document);
     return true;
   }
-  const auto [place, is_new] = subjects_.try_emplace(subject);
-  if (!add(place->second, std::move(key), std::move(make), take, order)) {
-    if (is_new) subjects_.erase(place);
+  auto& asked = subjects_[subject];
+  if (!add(asked, std::move(key), std::move(make), take, order)) {
+    forget_unless_wanted(subject, asked);
     return false;
   }
   const bool becomes_urgent =
-      order == Writers::Order::first && !std::exchange(place->second.is_urgent, true);
-  if (is_new || (becomes_urgent && !place->second.is_in_turn)) queue_turn(subject, order);
+      order == Writers::Order::first && !std::exchange(asked.is_urgent, true);
+  if (!asked.is_in_turn && (asked.turns_queued == 0 || becomes_urgent))
+    queue_turn(subject, asked, order);
   return true;
 }
 
@@ -104,8 +105,8 @@ bool Documents::add(Subject& subject, Key key, MakeAny make, Take& take, Writers
   auto found = std::find_if(wanted.begin(), wanted.end(),
                             [&](const auto& other) { return other.key == key; });
   if (found == wanted.end()) {
-    if (!is_urgent && (documents_waiting_ >= limits::kDocumentsWaiting ||
-                       wanted.size() >= limits::kDocumentsWaitingPerSubject))
+    if (!is_urgent &&
+        (documents_waiting_ >= limits::kDocumentsWaiting || !has_room(subject, key.form)))
       return false;
     ++documents_waiting_;
     found = wanted.insert(is_urgent ? wanted.begin() : wanted.end(),
@@ -116,8 +117,17 @@ bool Documents::add(Subject& subject, Key key, MakeAny make, Take& take, Writers
   return true;
 }
 
-void Documents::queue_turn(const std::string& subject, Writers::Order order) {
-  writers_.run([this, subject] { take_turn(subject); }, order);
+bool Documents::has_room(const Subject& subject, const Form& form) {
+  const auto& wanted = subject.wanted;
+  const auto of_many = std::count_if(wanted.begin(), wanted.end(),
+                                     [](const auto& each) { return each.key.form.is_of_many; });
+  return wanted.size() < limits::kDocumentsWaitingPerSubject &&
+         (!form.is_of_many || static_cast<std::size_t>(of_many) < limits::kOfManyWaitingPerSubject);
+}
+
+void Documents::queue_turn(const std::string& name, Subject& subject, Writers::Order order) {
+  ++subject.turns_queued;
+  writers_.run([this, name] { take_turn(name); }, order);
 }
 
 // --- Turns ---------------------------------------------------------------------------------------
@@ -138,9 +148,13 @@ bool Documents::begin_turn(const std::string& name, std::vector<Wanted>& wanted)
   std::vector<Asker> late;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = subjects_.find(name);
-    if (found == subjects_.end() || found->second.is_in_turn) return false;
-    auto& subject = found->second;
+    auto& subject = subjects_.at(name);
+    --subject.turns_queued;
+    if (subject.is_in_turn) return false;
+    if (subject.wanted.empty()) {
+      forget_unless_wanted(name, subject);
+      return false;
+    }
     subject.is_in_turn = true;
     subject.is_urgent = false;
     const auto too_late = Clock::now() - limits::kDocumentDeadline;
@@ -162,14 +176,19 @@ bool Documents::begin_turn(const std::string& name, std::vector<Wanted>& wanted)
 
 void Documents::end_turn(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  const auto found = subjects_.find(name);
-  if (found->second.wanted.empty()) {
-    subjects_.erase(found);
-    return;
-  }
-  found->second.is_in_turn = false;
-  queue_turn(name,
-             found->second.is_urgent ? Writers::Order::first : Writers::Order::in_turn);
+  auto& subject = subjects_.at(name);
+  subject.is_in_turn = false;
+  if (subject.wanted.empty()) return forget_unless_wanted(name, subject);
+  if (subject.is_urgent)
+    queue_turn(name, subject, Writers::Order::first);
+  else if (subject.turns_queued == 0)
+    queue_turn(name, subject, Writers::Order::in_turn);
+}
+
+// A turn that is queued finds its subject.
+void Documents::forget_unless_wanted(const std::string& name, const Subject& subject) {
+  if (subject.wanted.empty() && subject.turns_queued == 0 && !subject.is_in_turn)
+    subjects_.erase(name);
 }
 
 void Documents::renew_counts(Kept& kept, const std::vector<Wanted>& wanted) {
@@ -184,8 +203,7 @@ void Documents::renew_counts(Kept& kept, const std::vector<Wanted>& wanted) {
 
 node::Collected Documents::gather(const model::PollId& poll) {
   const auto collected = std::make_shared<std::promise<node::Collected>>();
-  collect_(poll,
-           [collected](node::Collected counts) { collected->set_value(std::move(counts)); });
+  collect_(poll, [collected](node::Collected counts) { collected->set_value(std::move(counts)); });
   return collected->get_future().get();
 }
 
@@ -199,7 +217,7 @@ void Documents::make(Kept& kept, const Wanted& wanted) {
     auto made = wanted.make(poll_of(kept, key), published.get());
     made.body.share();  // all who ask are sent the same bytes
     document = std::make_shared<const http::Response>(std::move(made));
-    if (!key.look || key.look->viewer != publish::Viewer::auditor)
+    if (!key.form.is_of_many && (!key.look || key.look->viewer != publish::Viewer::auditor))
       kept.made.push_front({key, document});
   }
   for (const auto& asker : wanted.askers) asker.take(document);
@@ -221,8 +239,8 @@ std::shared_ptr<const publish::Published> Documents::show(Kept& kept, const Key&
   else if (!look.version)
     published = publish::publish(poll, look.viewer);
   else
-    published = publish::publish_version(poll, look.version->number, look.version->state,
-                                         look.viewer);
+    published =
+        publish::publish_version(poll, look.version->number, look.version->state, look.viewer);
   if (!published) return nullptr;
   const auto shared = std::make_shared<const publish::Published>(*std::move(published));
   if (look.viewer != publish::Viewer::auditor && !look.version)

@@ -68,15 +68,25 @@ class Documents {
 
   Documents(Collect collect, Writers& writers) : collect_(std::move(collect)), writers_(writers) {}
 
-  // Of a poll's counts. `form` names the document: equal forms of equal looks are equal bytes. What
-  // is small and what nobody can vote without comes first, and is never refused. False: too much is
-  // waiting, and take is not called.
-  bool of_counts(const std::shared_ptr<const model::PollEntry>& poll, const Look& look,
-                 std::string form, MakeOfCounts make, Take take,
-                 Writers::Order order = Writers::Order::in_turn);
+  // Names a document: equal forms of equal looks are equal bytes. Of what a client may make up
+  // without end, such as words that are searched for, fewer may wait, and none is kept, so that
+  // nobody drives out what others ask for.
+  struct Form {
+    Form(const char* what) : name(what) {}
+    Form(std::string what, bool is_one_of_many = false)
+        : name(std::move(what)), is_of_many(is_one_of_many) {}
+    std::string name;
+    bool is_of_many = false;
+    friend bool operator==(const Form&, const Form&) = default;
+  };
+
+  // Of a poll's counts. What is small and what nobody can vote without comes first, and is never
+  // refused. False: too much is waiting, and take is not called.
+  bool of_counts(const std::shared_ptr<const model::PollEntry>& poll, const Look& look, Form form,
+                 MakeOfCounts make, Take take, Writers::Order order = Writers::Order::in_turn);
   // Of what the log alone has told: `state` is that, an immutable value.
-  bool of_state(const std::string& subject, std::shared_ptr<const void> state, std::string form,
-                Make make, Take take, Writers::Order order = Writers::Order::in_turn);
+  bool of_state(const std::string& subject, std::shared_ptr<const void> state, Form form, Make make,
+                Take take, Writers::Order order = Writers::Order::in_turn);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -84,7 +94,7 @@ class Documents {
   struct Key {
     std::shared_ptr<const void> state;  // null: what the partitions have counted
     std::optional<Look> look;           // none: it has nothing to do with counts
-    std::string form;
+    Form form;
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct Asker {
@@ -99,7 +109,8 @@ class Documents {
     std::vector<Asker> askers;
   };
   struct Subject {
-    std::deque<Wanted> wanted;  // for the next turn
+    std::deque<Wanted> wanted;     // for the next turn
+    std::size_t turns_queued = 0;  // one, and one that comes first
     bool is_in_turn = false;
     bool is_urgent = false;  // the next turn comes first
   };
@@ -130,11 +141,13 @@ class Documents {
   bool ask(const std::string& subject, Key key, MakeAny make, Take take, Writers::Order order);
   Document find_kept(const std::string& subject, const Key& key);
   bool add(Subject& subject, Key key, MakeAny make, Take& take, Writers::Order order);
-  void queue_turn(const std::string& subject, Writers::Order order);
+  static bool has_room(const Subject& subject, const Form& form);
+  void queue_turn(const std::string& name, Subject& subject, Writers::Order order);
 
   void take_turn(const std::string& subject);
-  bool begin_turn(const std::string& subject, std::vector<Wanted>& wanted);
-  void end_turn(const std::string& subject);
+  bool begin_turn(const std::string& name, std::vector<Wanted>& wanted);
+  void end_turn(const std::string& name);
+  void forget_unless_wanted(const std::string& name, const Subject& subject);
   void renew_counts(Kept& kept, const std::vector<Wanted>& wanted);
   static void make(Kept& kept, const Wanted& wanted);
   static const model::PollEntry* poll_of(const Kept& kept, const Key& key);

@@ -11,6 +11,7 @@
 #include "ingest/api/documents.h"
 #include "ingest/api/visible.h"
 #include "ingest/http/problem.h"
+#include "ingest/wire/header_list.h"
 #include "ingest/wire/json_writer.h"
 #include "ingest/wire/poll_json.h"
 
@@ -97,6 +98,17 @@ std::string form_of(const Selected& selected, std::size_t limit) {
   return form;
 }
 
+// Of a draft alone, which its version says wholly; empty: it has none.
+std::string etag_of(const model::PollEntry& poll) {
+  return poll.phase == model::PollPhase::draft ? fmt::format("\"{}\"", poll.version) : "";
+}
+
+http::Response not_modified(std::string etag) {
+  http::Response response{304, {}, {}, {}};
+  response.with(http::Header::etag, std::move(etag));
+  return response;
+}
+
 }  // namespace
 
 void Polls::list(const http::Request& request, http::Responder responder) {
@@ -106,7 +118,8 @@ void Polls::list(const http::Request& request, http::Responder responder) {
   Reader reader(local_, request.head);
   const auto directory = local_.app.node.directory();
   auto selected = select(*directory, *query, reader);
-  auto form = form_of(selected, query->limit);
+  const bool is_odd_part = selected.size() > query->limit && query->limit != ListQuery{}.limit;
+  Documents::Form form(form_of(selected, query->limit), !query->after.empty() || is_odd_part);
   const auto overloaded = refusal(model::Outcome::overloaded, wire::Language::en);
   const bool is_taken = local_.app.documents.of_state(
       "polls", directory, std::move(form),
@@ -118,6 +131,9 @@ void Polls::list(const http::Request& request, http::Responder responder) {
 void Polls::show(const http::Request& request, std::string_view poll, http::Responder responder) {
   const auto entry = visible_poll(local_, request.head, poll);
   if (!entry) return responder.send(unknown_poll());
+  const auto etag = etag_of(*entry);
+  if (!etag.empty() && wire::has_entity_tag(request.head.if_none_match, etag))
+    return responder.send(not_modified(etag));
   local_.app.documents.of_state(
       "poll " + entry->definition->id.str(), entry, "json",
       [entry] { return poll_response(200, *entry); },
@@ -134,8 +150,7 @@ void Polls::history(const http::Request& request, std::string_view poll,
 
 http::Response poll_response(std::uint16_t status, const model::PollEntry& poll) {
   auto response = json_response(status, json::serialize(wire::write_poll(poll)));
-  if (poll.phase == model::PollPhase::draft)
-    response.with(http::Header::etag, fmt::format("\"{}\"", poll.version));
+  if (auto etag = etag_of(poll); !etag.empty()) response.with(http::Header::etag, std::move(etag));
   return response;
 }
 

@@ -85,8 +85,7 @@ void Results::ask(const std::shared_ptr<const model::PollEntry>& poll, Question 
 }
 
 std::optional<Results::View> Results::read_view(const http::RequestHead& head, Format format,
-                                                const model::PollEntry& poll,
-                                                std::string& fault) {
+                                                const model::PollEntry& poll, std::string& fault) {
   View view;
   view.format = format;
   if (const auto filter = read_filter(head, *poll.tree))
@@ -122,15 +121,16 @@ void Results::normalise(const model::PollDefinition& poll, View& view) {
   if (view.format != Format::turnout) view.step_hours = 1;
   if (view.format == Format::turnout) view.filter = {};
   if (view.format != Format::csv) view.csv = {};
-  // Without titles in English, `lang` chooses no more than what is before decimals in a spreadsheet.
+  // Without titles in English, `lang` chooses no more than what is before decimals in a
+  // spreadsheet.
   const bool has_english =
       std::any_of(poll.questions.begin(), poll.questions.end(), [](const auto& question) {
         return std::any_of(question.options.begin(), question.options.end(),
                            [](const auto& option) { return !option.title.en.empty(); });
       });
   if (!has_english && !view.csv.for_excel) view.csv.titles = wire::CsvStyle{}.titles;
-  view.look.detail = view.filter.by_territory ? publish::Detail::by_territory
-                                              : publish::Detail::whole_poll;
+  view.look.detail =
+      view.filter.by_territory ? publish::Detail::by_territory : publish::Detail::whole_poll;
 }
 
 std::string Results::form_of(const View& view) {
@@ -151,8 +151,10 @@ void Results::ask_version(const std::shared_ptr<const model::PollEntry>& poll,
   if (publish::needs_tallies(*poll, question.view.look.viewer))
     return question.take(http::problem(
         404, "version-not-kept", "The poll shows exact counts, of which no version is kept."));
-  question.view.look.version = EarlierVersion{
-      *number, std::string(dash == version.npos ? "" : version.substr(dash + 1))};
+  EarlierVersion asked{*number, std::string(dash == version.npos ? "" : version.substr(dash + 1))};
+  // Of those that are not kept all are answered alike, so they are one document.
+  const bool is_kept = publish::keeps_version(*poll, asked.number, asked.state);
+  question.view.look.version = is_kept ? std::move(asked) : EarlierVersion{};
   ask(poll, std::move(question));
 }
 
@@ -219,14 +221,13 @@ void Results::receipt(const http::Request& request, std::string_view poll, std::
   };
   const auto opened = local_.secret_of(id).open_receipt(receipt);
   if (!opened || opened->first.value >= local_.app.node.partitions()) return answer(false);
-  local_.app.node.when_applied(
-      opened->first, opened->second.plus(1),
-      [&worker = local_.worker, responder, answer](bool applied) {
-        worker.post([responder, answer, applied] {
-          if (applied) return answer(true);
-          responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
-        });
-      });
+  local_.app.node.when_applied(opened->first, opened->second.plus(1),
+                               [&worker = local_.worker, responder, answer](bool applied) {
+                                 worker.post([responder, answer, applied] {
+                                   if (applied) return answer(true);
+                                   responder.send(unknown_yet());
+                                 });
+                               });
 }
 
 }  // namespace veche::api

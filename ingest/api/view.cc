@@ -4,12 +4,6 @@
 
 namespace veche::api {
 
-bool has_level(const model::TerritoryTree& tree, std::uint8_t level) {
-  for (model::TerritoryIndex place = 0; place < tree.size(); ++place)
-    if (tree[place].level >= level) return true;
-  return level == 0;
-}
-
 Result<wire::TerritoryFilter, std::string> read_filter(const http::RequestHead& head,
                                                        const model::TerritoryTree& tree) {
   wire::TerritoryFilter filter;
@@ -19,7 +13,7 @@ Result<wire::TerritoryFilter, std::string> read_filter(const http::RequestHead& 
   }
   if (const auto text = head.query("level")) {
     filter.level = model::parse_number<std::uint8_t>(*text);
-    if (!filter.level || !has_level(tree, *filter.level))
+    if (!filter.level || *filter.level > tree.deepest_level())
       return std::string("level is a number that the levels of the poll's territory tree reach");
   }
   if (const auto text = head.query("parent")) {

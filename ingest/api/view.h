@@ -16,8 +16,6 @@ namespace veche::api {
 // poll's tree has no such level or parent, or each invented one would be a view of its own.
 Result<wire::TerritoryFilter, std::string> read_filter(const http::RequestHead& head,
                                                        const model::TerritoryTree& tree);
-// Whether territories can have the level.
-bool has_level(const model::TerritoryTree& tree, std::uint8_t level);
 
 // Who asks, as far as it matters to what the poll shows: a token is looked at where it does, and
 // must be good then.

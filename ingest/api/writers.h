@@ -1,6 +1,7 @@
 // Two threads for what is too large to be made on a thread that answers ballots: documents of
 // thousands of places, and what has to be packed. They give way to all others where cores are
-// short. Jobs are taken in order; whoever adds them bounds them.
+// short. Jobs are taken in the order in which they were added, but one that comes first: it is
+// taken next. Whoever adds them bounds them.
 //
 // Order of life: construct; any calls; stop; destruct. stop when nobody waits for a job any more,
 // and while what jobs use still lives.

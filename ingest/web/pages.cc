@@ -66,9 +66,11 @@ void Pages::list(const http::Request& request, http::Responder responder) {
   const auto directory = local_.app.node.directory();
   const auto* tree = directory->tree_on(api::today(local_.app.time_zone()));
   const auto names = view->search.empty() ? nullptr : names_of(tree ? tree->tree : nullptr);
+  const bool is_searched = !view->search.empty();
   const bool is_taken = local_.app.documents.of_state(
-      "list of polls", directory,
-      fmt::format("{} {}", form_of(*view, reader), tree ? tree->version : 0),
+      is_searched ? "lists of polls found" : "list of polls", directory,
+      {fmt::format("{} {}", form_of(*view, reader), tree ? tree->version : 0),
+       is_searched || view->page > 1},
       [directory, names, view = *view, reader] {
         return poll_list(*directory, names.get(), view, reader);
       },
@@ -111,10 +113,12 @@ void Pages::ask(std::string_view poll, const View& view, const http::Responder& 
   const auto entry = id ? api::public_poll(local_, *id) : nullptr;
   if (!entry) return responder.send(error_page(404, view.reader));
   const auto level = view.territories.filter.level;
-  if (level && !api::has_level(*entry->tree, *level))
+  if (level && *level > entry->tree->deepest_level())
     return responder.send(error_page(400, view.reader));
+  const bool is_of_many =
+      !view.territories.search.empty() || (view.territory && !entry->tree->find(*view.territory));
   const bool is_taken = local_.app.documents.of_counts(
-      entry, {}, form_of(view),
+      entry, {}, {form_of(view), is_of_many},
       [view](const auto& counted, const auto* published) {
         return page_of(counted, *published, view);
       },

@@ -294,6 +294,29 @@ TEST(Steps, ABatchOfOneMindIsLookedAtAgainWhenKMoreHaveCome) {
   EXPECT_EQ(held(), 7);
 }
 
+TEST(Steps, AVersionIsKnownByItsNumberAndState) {
+  auto definition = expecting_many();
+  definition.least_voters = 10;
+  Played poll(entry_of(std::move(definition)));
+  const auto keeps = [&](std::uint64_t number, std::string_view state) {
+    const bool is_kept = keeps_version(*poll.entry_, number, state);
+    EXPECT_EQ(publish_version(poll.entry_, number, state, Viewer::anybody).has_value(), is_kept);
+    return is_kept;
+  };
+  EXPECT_FALSE(keeps(0, "")) << "before the first";
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    for (std::uint16_t option = 0; option < 2; ++option) poll.vote("75702000", option, 20);
+    ASSERT_TRUE(poll.tick());
+    for (std::uint64_t earlier = 1; earlier <= number; ++earlier) {
+      EXPECT_TRUE(keeps(earlier, "open"));
+      EXPECT_TRUE(keeps(earlier, ""));
+      for (const auto* state : {"closed", "OPEN", "invented"}) EXPECT_FALSE(keeps(earlier, state));
+    }
+    EXPECT_FALSE(keeps(number + 1, "open"));
+    EXPECT_FALSE(keeps(0, ""));
+  }
+}
+
 TEST(Steps, ABatchThatIsOnlyHeldLeavesNoTrace) {
   auto definition = expecting_many();
   definition.least_voters = 10;

@@ -76,12 +76,13 @@ class DocumentsTest : public testing::Test {
     bool is_taken = false;
     std::future<Document> document;
   };
-  Asked ask(const std::shared_ptr<const model::PollEntry>& poll, std::string form, Look look = {},
-            Writers::Order order = Writers::Order::in_turn) {
+  Asked ask(const std::shared_ptr<const model::PollEntry>& poll, Documents::Form asked_form,
+            Look look = {}, Writers::Order order = Writers::Order::in_turn) {
+    const auto form = asked_form.name;
     const auto promise = std::make_shared<std::promise<Document>>();
     Asked asked{false, promise->get_future()};
     asked.is_taken = documents_.of_counts(
-        poll, look, form,
+        poll, look, std::move(asked_form),
         [this, form](const auto&, const auto* published) {
           note_made(form);
           const auto& snapshot = std::get<publish::Snapshot>(*published);
@@ -90,9 +91,9 @@ class DocumentsTest : public testing::Test {
         [promise](const Document& document) { promise->set_value(document); }, order);
     return asked;
   }
-  Document get(const std::shared_ptr<const model::PollEntry>& poll, const std::string& form,
+  Document get(const std::shared_ptr<const model::PollEntry>& poll, Documents::Form form,
                Look look = {}) {
-    auto asked = ask(poll, form, look);
+    auto asked = ask(poll, std::move(form), look);
     EXPECT_TRUE(asked.is_taken);
     EXPECT_EQ(asked.document.wait_for(10s), std::future_status::ready);
     return asked.document.get();
@@ -224,6 +225,65 @@ TEST_F(DocumentsTest, BeyondTheLimitsAreRefusedAtOnceButForVoters) {
   EXPECT_LE(static_cast<std::size_t>(place), before + 2 * limits::kDocumentsPerTurn);
 }
 
+// Both writers are busy, one of them to the end, so that the order of turns is to be seen.
+TEST_F(DocumentsTest, OfOneSubjectTakeNoMoreThanTheirTurns) {
+  std::promise<void> one, other;
+  const auto state = std::make_shared<const int>(1);
+  const auto keep_busy = [&](const std::string& subject, std::promise<void>& until) {
+    std::promise<void> began;
+    documents().of_state(
+        subject, state, "waits",
+        [&, over = until.get_future().share()] {
+          began.set_value();
+          over.wait();
+          return http::Response{};
+        },
+        [](const Document&) {});
+    began.get_future().wait();
+  };
+  keep_busy("one", one);
+  keep_busy("other", other);
+  const auto second = poll_entry("second");
+  std::vector<Asked> asked;
+  for (int i = 0; i < 20; ++i) asked.push_back(ask(poll_, "a" + std::to_string(i)));
+  for (int i = 0; i < 8; ++i) asked.push_back(ask(second, "b" + std::to_string(i)));
+  const Look voter{publish::Viewer::voter, publish::Detail::whole_poll, std::nullopt};
+  asked.push_back(ask(poll_, "urgent", voter, Writers::Order::first));
+  one.set_value();
+  for (auto& each : asked) EXPECT_NE(each.document.get(), nullptr);
+  other.set_value();
+  std::string order;
+  for (const auto& form : made()) order += form[0];
+  EXPECT_EQ(order,
+            "uaaa"
+            "aaaa"
+            "bbbb"
+            "aaaa"
+            "bbbb"
+            "aaaa"
+            "aaaaa")
+      << "four to a turn";
+}
+
+TEST_F(DocumentsTest, ThatClientsMakeUpDriveNobodyOut) {
+  const auto json = get(poll_, "json");
+  for (std::size_t i = 0; i < limits::kDocumentsKept; ++i)
+    get(poll_, {"search " + std::to_string(i), true});
+  EXPECT_EQ(get(poll_, "json"), json) << "what was asked for before is kept";
+  hold();
+  auto first = ask(poll_, "page");
+  await_gathering();
+  std::vector<Asked> asked;
+  for (std::size_t i = 0; i < limits::kOfManyWaitingPerSubject; ++i)
+    asked.push_back(ask(poll_, {"found " + std::to_string(i), true}));
+  EXPECT_TRUE(asked.back().is_taken);
+  EXPECT_FALSE(ask(poll_, {"one more", true}).is_taken);
+  EXPECT_TRUE(ask(poll_, {"found 0", true}).is_taken) << "there may be more askers";
+  EXPECT_TRUE(ask(poll_, "csv").is_taken) << "what is not made up has room";
+  go();
+  for (auto& each : asked) EXPECT_NE(each.document.get(), nullptr);
+}
+
 TEST_F(DocumentsTest, OfTheLogAloneAreMadeOnceForEachState) {
   auto entry = poll_entry("steps");
   auto definition = std::make_shared<model::PollDefinition>(*entry->definition);
@@ -231,8 +291,8 @@ TEST_F(DocumentsTest, OfTheLogAloneAreMadeOnceForEachState) {
   definition->targets = {*model::TerritoryCode::parse("75000000")};
   entry->definition = definition;
   entry->target_places = model::places_of_targets(*definition, *entry->tree);
-  entry->cells = std::make_shared<const model::PollCells>(*definition, *entry->tree,
-                                                          entry->target_places);
+  entry->cells =
+      std::make_shared<const model::PollCells>(*definition, *entry->tree, entry->target_places);
   const auto first = get(entry, "page");
   EXPECT_EQ(get(entry, "page"), first);
   EXPECT_EQ(gathered(), 0);
@@ -247,7 +307,9 @@ TEST_F(DocumentsTest, AreKeptWithinTheLimit) {
     const auto promise = std::make_shared<std::promise<Document>>();
     documents().of_state(
         subject, state, "large",
-        [bytes] { return http::Response{200, "text/plain", std::string(bytes, 'x'), {}}; },
+        [bytes] {
+          return http::Response{200, "text/plain", std::string(bytes, 'x'), {}};
+        },
         [promise](const Document& document) { promise->set_value(document); });
     return promise->get_future().get();
   };

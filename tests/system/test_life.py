@@ -208,6 +208,18 @@ class Life(LifeCase):
         self.assert_refused(self.edit(definition, 1), 412, "version-mismatch")
         self.assertEqual(self.show().json()["version"], 2)
 
+    def test_a_draft_that_was_read_is_not_sent_again(self):
+        self.draft()
+        read = self.show()
+        tag = read.headers["etag"]
+        again = self.send("GET", f"/v1/polls/{self.poll_id}", None, self.server.staff("auditor"),
+                          If_None_Match=f'"7", W/{tag}')
+        self.assertEqual((again.status, again.headers["etag"], again.body), (304, tag, b""))
+        self.edit(veche.poll(self.poll_id, title="Another"), 1)
+        again = self.send("GET", f"/v1/polls/{self.poll_id}", None, self.server.staff("auditor"),
+                          If_None_Match=tag)
+        self.assertEqual(again.json()["title"], "Another")
+
     def test_an_edit_takes_the_tag_that_a_compressing_proxy_made_of_the_version(self):
         """And a list that has it, on one line or on several."""
         self.draft()
