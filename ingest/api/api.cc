@@ -55,10 +55,16 @@ bool is_health(RouteId route) {
          route == RouteId::openapi;
 }
 
+bool is_api(std::string_view path) { return path.starts_with("/v1/"); }
+
 // Who asks for HTML by name wants a page to read, and not a document.
 bool is_browser(const http::RequestHead& head) {
   const auto html = wire::wanted(head.accept, "text/html");
-  return !head.path.starts_with("/v1/") && html.is_named && html.weight > 0;
+  return !is_api(head.path) && html.is_named && html.weight > 0;
+}
+
+bool is_ballot(RouteId route) {
+  return route == RouteId::post_ballot || route == RouteId::post_batch;
 }
 
 bool is_stream(RouteId route) { return route == RouteId::stream || route == RouteId::stream_polls; }
@@ -117,18 +123,7 @@ Api::Api(App& app, http::Worker& worker)
 
 Admission Api::head(const http::RequestHead& head) {
   const auto found = match(head.method, head.path);
-  if (!found.route) {
-    if (found.allow.empty())
-      return Admission::refuse(
-          http::kNoRoute,
-          is_browser(head) ? web::error_page(404, web::reader_of(head, local_.app.has_test_data()))
-                           : http::problem(404, "not-found", "There is no such page."));
-    auto response = is_browser(head)
-                        ? web::error_page(405, web::reader_of(head, local_.app.has_test_data()))
-                        : http::problem(405, "method-not-allowed", "See the Allow header.");
-    response.with(http::Header::allow, found.allow);
-    return Admission::refuse(http::kNoRoute, std::move(response));
-  }
+  if (!found.route) return Admission::refuse(http::kNoRoute, nowhere(head, found.allow));
   if (auto refused = refuse(*found.route, head))
     return Admission::refuse(tag(*found.route), is_stream(*found.route)
                                                     ? refusal_of_stream(std::move(*refused))
@@ -137,6 +132,19 @@ Admission Api::head(const http::RequestHead& head) {
   const auto limit_bytes = rule ? rule->limit_bytes : 0;
   return may_be_large(*found.route, head) ? Admission::accept_alone(tag(*found.route), limit_bytes)
                                           : Admission::accept(tag(*found.route), limit_bytes);
+}
+
+// There is no such path, or it does not take this method. Below /v1/ it is never a page.
+http::Response Api::nowhere(const http::RequestHead& head, std::string_view allow) const {
+  const std::uint16_t status = allow.empty() ? 404 : 405;
+  const bool is_page = is_browser(head);
+  auto response =
+      is_page         ? web::error_page(status, web::reader_of(head, local_.app.has_test_data()))
+      : allow.empty() ? http::problem(status, "not-found", "There is no such page.")
+                      : http::problem(status, "method-not-allowed", "See the Allow header.");
+  if (!allow.empty()) response.with(http::Header::allow, std::string(allow));
+  if (!is_page && !is_api(head.path)) response.with(http::Header::vary, "Accept");
+  return response;
 }
 
 // What can be said before the body is read; an overload above all.
@@ -227,10 +235,9 @@ void Api::handle(const http::Request& request, http::Responder responder) {
     case RouteId::certified_results:
       return certificates_.document(request, parameter[0], responder);
     case RouteId::results:
-      return results_.results(request, parameter[0],
-                              wants_csv(request.head) ? Results::Format::csv
-                                                      : Results::Format::json,
-                              responder);
+      return results_.results(
+          request, parameter[0],
+          wants_csv(request.head) ? Results::Format::csv : Results::Format::json, responder);
     case RouteId::results_json:
       return results_.results(request, parameter[0], Results::Format::json, responder);
     case RouteId::results_csv:
@@ -285,8 +292,9 @@ http::Response Api::on_too_many(const http::RequestHead& head) {
 http::Response Api::on_deadline(http::Route route) {
   const auto id = static_cast<RouteId>(route);
   if (is_page(id)) return web::error_page(503, {});
-  const auto outcome = body_rule(id) ? Outcome::outcome_unknown : Outcome::overloaded;
-  auto response = refusal(outcome, wire::Language::en);
+  if (is_ballot(id)) return refusal(Outcome::outcome_unknown, wire::Language::en);
+  if (body_rule(id)) return unknown_change();
+  auto response = refusal(Outcome::overloaded, wire::Language::en);
   return is_stream(id) ? refusal_of_stream(std::move(response)) : response;
 }
 

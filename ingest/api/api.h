@@ -32,6 +32,7 @@ class Api final : public http::Handler {
 
  private:
   std::optional<http::Response> refuse(RouteId route, const http::RequestHead& head);
+  http::Response nowhere(const http::RequestHead& head, std::string_view allow) const;
   std::optional<http::Response> refuse_page(RouteId route, const http::RequestHead& head);
   std::optional<http::Response> refuse_token(RouteId route, const http::RequestHead& head);
 

@@ -79,6 +79,12 @@ http::Response unknown_change() {
       "outcome-unknown", "It is not known yet whether the change was made: look, then ask again.");
 }
 
+http::Response unknown_yet() {
+  return http::unavailable("outcome-unknown",
+                           "The log did not tell in time what was asked, and nothing was changed: "
+                           "ask again.");
+}
+
 http::Response faulty_document(std::uint16_t status, std::string_view code, std::string_view detail,
                                const std::vector<model::DocumentFault>& faults) {
   std::vector<http::BodyError> errors;

@@ -116,6 +116,7 @@ std::string_view bearer(std::string_view authorization);
 http::Response refusal(model::Outcome outcome, wire::Language language);
 http::Response refusal(const auth::TokenRefusal& token);
 http::Response unknown_change();  // of a poll or a tree
+http::Response unknown_yet();     // of what was asked alone
 // What the reader of a stream gets instead: where it may come back later he is told to, in a way
 // that an EventSource understands.
 http::Response refusal_of_stream(http::Response response);

@@ -138,7 +138,7 @@ void Ballots::answer_single(const Waiting& waiting, Outcome outcome, std::string
 }
 
 // Gathered after the ballot was counted, so it is among them where they are exact; null where even
-// a voter may not see them now.
+// a voter may not see them now, and where there was no time to gather them.
 void Ballots::answer_with_results(const http::Responder& responder, const model::PollId& poll,
                                   std::uint16_t status, std::string counted) {
   counted.pop_back();  // the closing brace
@@ -161,9 +161,9 @@ void Ballots::post_batch(const http::Request& request, http::Responder responder
   if (!has_room_for_batch() || !local_.app.node.reserve(claims->lines))
     return responder.send(refusal(Outcome::overloaded, language));
   const auto detail = request.head.query("detail");
-  auto batch = std::make_shared<Batch>(
-      Batch{responder, language, detail == "all", claims->limits, std::exchange(decoded_, {}),
-            std::vector<Line>(claims->lines), claims->lines});
+  auto batch = std::make_shared<Batch>(Batch{responder, language, detail == "all", claims->limits,
+                                             std::exchange(decoded_, {}),
+                                             std::vector<Line>(claims->lines), claims->lines});
   ++batches_;
   count_bodies(static_cast<std::ptrdiff_t>(batch->body.capacity()));
   slices_.run([this, batch] { return read_line(batch); });
@@ -174,8 +174,8 @@ std::optional<http::Response> Ballots::decode_batch(const http::Request& request
   const auto room = local_.worker.received().room();
   const auto limit = std::min(limits::kBatchBodyBytes, room);
   std::string().swap(decoded_);  // a refused one may have left its memory
-  switch (wire::decode(wire::coding(request.head.content_encoding), request.body, limit,
-                       decoded_)) {
+  switch (
+      wire::decode(wire::coding(request.head.content_encoding), request.body, limit, decoded_)) {
     case wire::Decoding::done:
       return std::nullopt;
     case wire::Decoding::too_large:

@@ -204,8 +204,8 @@ std::optional<node::PollChangeRequest> Life::read_draft(std::string_view body,
     return refuse(faulty_document(422, "invalid-poll", "The definition has faults.", read->faults));
   if (!holds_for(member, read->definition.targets, *tree->tree)) return refuse(not_held());
   auto poll = std::make_shared<const model::PollDefinition>(std::move(read->definition));
-  return node::PollChangeRequest{poll->id, v1::POLL_ACTION_DRAFTED, poll, member.by, {},
-                                 std::nullopt, day};
+  return node::PollChangeRequest{
+      poll->id, v1::POLL_ACTION_DRAFTED, poll, member.by, {}, std::nullopt, day};
 }
 
 void Life::transition(const http::Request& request, std::string_view poll,
@@ -224,11 +224,11 @@ void Life::transition(const http::Request& request, std::string_view poll,
     const auto& definition = *entry->definition;
     if (!holds_for(member, definition.targets, *entry->tree)) return responder.send(not_held());
     const auto action = asked.action.action;
-    const auto version =
-        versions ? std::optional(versions->wanted_of(entry->version)) : std::nullopt;
+    const auto version = versions ? versions->wanted_of(entry->version) : entry->version;
     if (action == v1::POLL_ACTION_CERTIFIED)
       return certificates_.certify({definition.id, version, member.by, asked.reason}, responder);
-    change({definition.id, action, nullptr, member.by, asked.reason, version}, responder);
+    change({definition.id, action, nullptr, member.by, asked.reason, version}, responder,
+           versions ? Named::by_client : Named::here);
   };
   when_visible(local_, request.head, poll, responder, std::move(act));
 }
@@ -241,9 +241,11 @@ std::optional<http::Response> Life::refuse_transition(const auth::StaffClaims& c
   return http::problem(403, "role-missing", "This needs a role that changes polls.");
 }
 
-void Life::change(node::PollChangeRequest request, http::Responder responder) {
+void Life::change(node::PollChangeRequest request, http::Responder responder, Named version) {
   local_.app.node.change(
-      request, [&worker = local_.worker, request, responder](node::ChangeResult result) {
+      request, [&worker = local_.worker, request, responder, version](node::ChangeResult result) {
+        if (version == Named::here && result.outcome == node::ChangeOutcome::version_mismatch)
+          result.outcome = node::ChangeOutcome::overtaken;
         worker.post([request, responder, result] { responder.send(answer(request, result)); });
       });
 }

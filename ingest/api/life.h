@@ -20,7 +20,8 @@ class Life {
   void create(const http::Request& request, http::Responder responder);
   // The whole definition, as in create, with If-Match: "VERSION" of the one that it replaces.
   void edit(const http::Request& request, std::string_view poll, http::Responder responder);
-  // {"action": "...", "reason": "..."}; with If-Match for the version that was read.
+  // {"action": "...", "reason": "..."}; with If-Match for the version that was read, else for the
+  // one that the role was judged by.
   void transition(const http::Request& request, std::string_view poll, http::Responder responder);
   // Whose roles allow none of the actions.
   static std::optional<http::Response> refuse_transition(const auth::StaffClaims& claims);
@@ -30,7 +31,10 @@ class Life {
                                                     const StaffMember& member,
                                                     const http::Responder& responder);
   model::Date opening_day(const wire::ReadPoll& read) const;
-  void change(node::PollChangeRequest request, http::Responder responder);
+  // By whom the version that a change replaces was named.
+  enum class Named : std::uint8_t { by_client, here };
+  void change(node::PollChangeRequest request, http::Responder responder,
+              Named version = Named::by_client);
   static http::Response answer(const node::PollChangeRequest& request,
                                const node::ChangeResult& result);
 

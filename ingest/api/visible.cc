@@ -52,8 +52,7 @@ void when_visible(Local& local, const http::RequestHead& head, std::string_view 
   if (auto entry = visible_poll(local, head, poll)) return then(std::move(entry));
   auto again = [&local, authorization = std::string(head.authorization), poll = std::string(poll),
                 responder, then = std::move(then)](bool passed) {
-    if (!passed)
-      return responder.send(refusal(model::Outcome::outcome_unknown, wire::Language::en));
+    if (!passed) return responder.send(unknown_yet());
     http::RequestHead kept;
     kept.authorization = authorization;
     if (auto entry = visible_poll(local, kept, poll)) return then(std::move(entry));

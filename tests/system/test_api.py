@@ -239,6 +239,13 @@ class Refusals(veche.ServerCase):
             self.assert_refused(self.server.request("POST", path), 405, "method-not-allowed")
         self.assertEqual(self.server.get(f"{page}?level=2", Accept="text/html").status, 200)
 
+    def test_a_refusal_that_may_be_a_page_varies_by_what_is_asked_for(self):
+        for path in ("/nowhere", "/nowhere?a=b"):
+            for accept in ("text/html", "application/json"):
+                vary = self.server.get(path, Accept=accept).headers["vary"]
+                self.assertIn("Accept", vary.split(", "), (path, accept))
+        self.assertNotIn("Accept,", self.server.get("/v1/nowhere").headers["vary"])
+
     def test_details_follow_the_reader_and_codes_do_not(self):
         seen = {}
         for language in (None, "en", "ru", "ru-RU,ru;q=0.9,en;q=0.5", "de, ru;q=0.5", "de",

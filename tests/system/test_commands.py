@@ -82,6 +82,17 @@ class Commands(CommandCase):
         failed = self.run_veche("poll", "list", "--server", f"http://127.0.0.1:{port}", code=1)
         self.assertIn(str(port), failed.stderr)
 
+    def test_a_folder_in_the_place_of_a_file_is_named(self):
+        for arguments in (("poll", "draft", "/tmp", "--server", self.server.url),
+                          ("serve", "--territories", "/tmp", "--data", self.server.folder / "new",
+                           "--jwks", self.server.folder / "keys/jwks.json", "--voter-secret",
+                           self.server.folder / "keys/voter.secret", "--listen", "127.0.0.1:0",
+                           "--metrics", "127.0.0.1:0")):
+            failed = self.run_veche(*arguments, code=1)
+            self.assertIn("/tmp cannot be read: Is a directory", failed.stderr)
+        failed = self.run_veche("--config", "/tmp", "poll", "list", code=2)
+        self.assertIn("/tmp", failed.stderr)
+
     def test_an_unknown_key_in_the_file_of_options_is_refused_with_its_line(self):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write("[serve]\ndata = \"d\"\ncolour = \"red\"\n")

@@ -5,17 +5,13 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cctype>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "engine/model/date.h"
 #include "engine/model/limits.h"
 #include "ingest/auth/digest.h"
+#include "tools/veche/input.h"
 
 namespace veche::tools {
 namespace {
@@ -24,8 +20,6 @@ namespace json = boost::json;
 
 constexpr std::chrono::seconds kAnswerTimeout{30};
 constexpr std::chrono::minutes kStaffLifetime{10};
-
-bool was_stdin_read = false;
 
 std::string text_at(const json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
@@ -210,20 +204,6 @@ Result<json::value> parse_answer(const http::Answer& answer) {
   if (error || !value.is_object())
     return Fault{"the server's answer is not a JSON object: is it a Veche server?"};
   return value;
-}
-
-Result<std::string> read_input(const std::string& path) {
-  if (path == "-") {
-    if (std::exchange(was_stdin_read, true)) return Fault{"two things are to be read from stdin"};
-    std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-    if (std::ferror(stdin))
-      return Fault{fmt::format("stdin cannot be read: {}", std::strerror(errno))};
-    return text;
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) return Fault{fmt::format("{} cannot be read: {}", path, std::strerror(errno))};
-  return text;
 }
 
 std::uint32_t count_lines(std::string_view body) {

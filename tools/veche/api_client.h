@@ -85,9 +85,6 @@ class ApiClient {
 
 Result<boost::json::value> parse_answer(const http::Answer& answer);
 
-// The whole file, or stdin for "-", which can be read once.
-Result<std::string> read_input(const std::string& path);
-
 // How many lines a batch has: the last may go without its line end.
 std::uint32_t count_lines(std::string_view body);
 // A batch as a gateway sends it.

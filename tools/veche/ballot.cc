@@ -8,6 +8,7 @@
 #include "engine/model/limits.h"
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/input.h"
 #include "tools/veche/output.h"
 
 namespace veche::tools {

@@ -5,6 +5,7 @@
 
 #include "tools/veche/api_client.h"
 #include "tools/veche/command.h"
+#include "tools/veche/input.h"
 #include "tools/veche/output.h"
 #include "tools/veche/poll_life.h"
 #include "tools/veche/terminal.h"

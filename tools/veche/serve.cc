@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <future>
 #include <iterator>
 #include <memory>
@@ -31,6 +30,7 @@
 #include "storage/log/embedded_log.h"
 #include "tools/veche/command.h"
 #include "tools/veche/data_folder.h"
+#include "tools/veche/input.h"
 #include "tools/veche/open_files.h"
 #include "tools/veche/options.h"
 #include "tools/veche/output.h"
@@ -322,9 +322,10 @@ class Service {
     const auto clients = files_for_clients(open_files_);
     http.sockets_per_thread = std::min(http.sockets_per_thread, clients / http.threads);
     if (clients < kFewClients)
-      tell(fmt::format("{} files may be open, which is room for {} connections: raise the limit "
-                       "(`ulimit -n`)",
-                       open_files_, clients));
+      tell(
+          fmt::format("{} files may be open, which is room for {} connections: raise the limit "
+                      "(`ulimit -n`)",
+                      open_files_, clients));
     auto server = http::Server::start(
         http, [this](http::Worker& worker) { return std::make_unique<api::Api>(*app_, worker); });
     if (!server) return server.error();
@@ -374,10 +375,9 @@ class Service {
   // with the file of last year must not undo what was put since.
   Result<void> load_territories() {
     if (options_.territories.empty()) return {};
-    std::ifstream file(options_.territories, std::ios::binary);
-    const std::string csv{std::istreambuf_iterator<char>(file), {}};
-    if (!file) return Fault(fmt::format("{} cannot be read", options_.territories));
-    const auto sent = model::TerritoryTree::parse_sent(csv);
+    const auto csv = read_file(options_.territories);
+    if (!csv) return csv.error();
+    const auto sent = model::TerritoryTree::parse_sent(*csv);
     if (!sent) return Fault(fmt::format("{}: {}", options_.territories, sent.error().message));
     const auto& tree = sent->tree;
     if (tree.to_csv().size() > limits::kTreeBodyBytes)
@@ -421,10 +421,12 @@ class Service {
       facts.log_records = static_cast<double>(embedded_->records());
     } else {
       const auto log = kafka_->stats();
-      facts.kafka = {{log.reachable, static_cast<double>(log.produced),
+      facts.kafka = {{log.reachable,
+                      static_cast<double>(log.produced),
                       static_cast<double>(log.acknowledged),
                       static_cast<double>(log.produce_errors),
-                      static_cast<double>(log.consume_errors), static_cast<double>(log.in_flight),
+                      static_cast<double>(log.consume_errors),
+                      static_cast<double>(log.in_flight),
                       {}}};
       for (std::uint16_t p = 0; p < log_->partitions(); ++p) note_stuck({p}, *facts.kafka);
       note_stuck(model::kControl, *facts.kafka);
