@@ -5,6 +5,7 @@ how many territories there are: the test with the label long has 1,000 and 10,00
 import contextlib
 import os
 import pathlib
+import re
 import socket
 import stat
 import time
@@ -111,7 +112,9 @@ class Answers(BoundsCase):
                     self.assertLess(p99, P99_SECONDS)
 
     def test_short_answers_that_nobody_takes(self):
-        for data in (self.requests("/no/such/page"), self.requests(f"/v1/polls/{self.poll}"),
+        asset = re.search(r'/assets/[^"]+', self.server.get("/").body.decode()).group()
+        for data in (self.requests(asset), self.requests("/no/such/page"),
+                     self.requests(f"/v1/polls/{self.poll}"),
                      self.requests("/v1/polls?limit=500"), self.requests("/openapi.json"),
                      self.requests(f"/v1/polls/{self.poll}/results?by=territory", "HEAD")):
             with self.subTest(data=data[:40]):
