@@ -372,11 +372,10 @@ void Shard::tick(Instant now) {
     });
     reconcile(*owned, now);
     const bool quiet = elapsed(owned->last_tail, now, limits::kTailProofInterval);
-    const bool proving =
-        owned->tail_counter && !elapsed(owned->tail_at, now, limits::kRewriteInterval);
+    const bool lost = owned->tail_counter && elapsed(owned->tail_at, now, limits::kRewriteInterval);
     const bool waiting = !owned->uncovered.empty() &&
                          elapsed(owned->uncovered.front().since, now, limits::kProveAfter);
-    if (quiet || (waiting && !proving)) append_tail(*owned, now);
+    if (quiet || lost || (waiting && !owned->tail_counter)) append_tail(*owned, now);
   }
 }
 

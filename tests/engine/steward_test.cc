@@ -785,6 +785,22 @@ TEST_F(ShardTest, TellsItsTailWhenItHasCaughtUpAndThenOnceAMinute) {
   EXPECT_EQ(log_.take().size(), 1u);
 }
 
+// Nobody waits for it; but a log that is tried by it would be tried again only a minute later.
+TEST_F(ShardTest, WritesALostTailAgainThoughNothingWaitsForIt) {
+  round();
+  EXPECT_EQ(log_.take().size(), 1u);  // lost
+  for (int times = 0; times < 3; ++times) {
+    pass(limits::kRewriteInterval - 1ms);
+    EXPECT_THAT(log_.take(), IsEmpty());
+    pass(1ms);
+    EXPECT_EQ(log_.on_its_way.size(), 1u);
+    if (times < 2) log_.take();
+  }
+  round();
+  pass(limits::kRewriteInterval);
+  EXPECT_THAT(log_.take(), IsEmpty()) << "it came back";
+}
+
 TEST_F(ShardTest, ThatReadTheLogFromItsBeginningIsRightWhateverATailSaysUntilItServes) {
   samples::Writer other(3);
   const auto wrong = [&] { return other.noop({{1}, samples::bytes16<model::RollingHash>(7)}); };
