@@ -88,7 +88,7 @@ inline constexpr auto kTick = 50ms;  // of a shard
 inline constexpr auto kStewardTick = 250ms;
 inline constexpr auto kTailProofInterval = 60s;  // a node's NOOP in every partition, so often
 inline constexpr auto kProveAfter = 20ms;  // an answer that waits for proof so long gets a NOOP
-inline constexpr auto kPeerMemory = 150s;  // a node that was silent so long is not asked for
+inline constexpr auto kPeerMemory = 150s;  // so long a tail counts, and an answer is waited for
 static_assert(2 * kTailProofInterval < kPeerMemory, "the last two tails of a node are remembered");
 inline constexpr auto kCloseGrace = 15s;  // the longest request plus clock skew
 inline constexpr auto kClockSkew = 2s;

@@ -24,7 +24,8 @@ class Peers {
 
   // Our clock was set: what was heard before says nothing any more.
   void forget_what_was_heard();
-  // There were others before our clock was set, and nobody has spoken since.
+  // There were others before our clock was set, whenever they spoke last, and nobody has since: it
+  // may be the log that was silent, and not they.
   bool owe_an_answer() const { return owe_an_answer_; }
 
   // Whether our clock is more than kClockSkew from those of the others who spoke of late, and not

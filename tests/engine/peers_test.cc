@@ -81,6 +81,20 @@ TEST(Peers, ThatSayHelloTwiceStayWhatTheyAre) {
   EXPECT_FALSE(peers.clock_is_off(kNow));
 }
 
+// The log may have brought nothing for long, and who comes back by it has something to say.
+TEST(Peers, OwesAnAnswerAlsoToWhoSpokeLongAgo) {
+  Peers peers;
+  peers.joined(samples::boot(1), samples::boot(101), false);
+  peers.forget_what_was_heard();
+  EXPECT_FALSE(peers.owe_an_answer()) << "it never spoke";
+  peers.heard(samples::boot(1), 0s, kNow - 24h);
+  EXPECT_FALSE(peers.clock_is_off(kNow));
+  peers.forget_what_was_heard();
+  EXPECT_TRUE(peers.owe_an_answer());
+  peers.heard(samples::boot(1), 0s, kNow);
+  EXPECT_FALSE(peers.owe_an_answer());
+}
+
 TEST(Peers, TakesANodeThatStartsAgainForOne) {
   Peers peers;
   peers.joined(samples::boot(1), samples::boot(101), false);
