@@ -5,7 +5,7 @@
 namespace veche::storage {
 
 void Standing::Flow::move() {
-  waits = has_given_up = is_stuck = false;
+  waits = has_given_up = is_stuck = is_refused = false;
   why.clear();
 }
 
@@ -62,9 +62,11 @@ std::string Standing::trouble(Clock::time_point now) const {
   if (takes_.is_stuck)
     return takes_.why.empty() ? "its leader answers, but takes no records"
                               : "Kafka refuses what this node writes: " + takes_.why;
+  if (gives_.is_stuck && gives_.is_refused)
+    return "Kafka does not let this node read it: " + gives_.why;
   if (gives_.is_stuck)
-    return gives_.why.empty() ? "its leader answers, but gives no records"
-                              : "Kafka does not let this node read it: " + gives_.why;
+    return "its leader answers, but gives no records" +
+           (gives_.why.empty() ? gives_.why : ": " + gives_.why);
   return {};
 }
 

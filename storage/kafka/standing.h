@@ -25,9 +25,15 @@ class Standing {
   void gave_up() { takes_.has_given_up = takes_.waits; }
   // Kafka refused a record, or a question for records, in a way that no retry can mend.
   void refused_to_take(const std::string& why, Clock::time_point now) { takes_.stick(why, now); }
-  void refused_to_give(const std::string& why, Clock::time_point now) { gives_.stick(why, now); }
+  void refused_to_give(const std::string& why, Clock::time_point now) {
+    gives_.stick(why, now);
+    gives_.is_refused = true;
+  }
   // The reader met an error that may pass; told if it does not.
-  void failed_to_give(const std::string& why) { gives_.why = why; }
+  void failed_to_give(const std::string& why) {
+    gives_.why = why;
+    gives_.is_refused = false;
+  }
 
   // What a probe saw: whether the leader told the partition's end (else `error`), and whether
   // records wait to be acknowledged, or to be read.
@@ -59,6 +65,7 @@ class Standing {
     Clock::time_point since;
     bool has_given_up = false;  // on one of them, so that it goes on waiting when none is left
     bool is_stuck = false;
+    bool is_refused = false;     // by what Kafka said last; else it may be of any cause
     std::string why;             // what Kafka said of it last
     Clock::time_point stuck_at;  // or tried again
 

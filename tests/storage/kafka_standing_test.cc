@@ -11,8 +11,10 @@ namespace veche::storage {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 constexpr Standing::Clock::time_point kStart{1h};
 
@@ -105,10 +107,21 @@ TEST(Standing, ALeaderThatGivesNothingIsNamedWithItsError) {
   Standing standing(kStart);
   standing.failed_to_give("Broker: Offset out of range");
   const auto now = probe(standing, 7s, {.answered = true, .unread = true});
-  EXPECT_THAT(standing.trouble(now), HasSubstr("Offset out of range"));
+  EXPECT_THAT(standing.trouble(now),
+              AllOf(HasSubstr("gives no records"), HasSubstr("Offset out of range"),
+                    Not(HasSubstr("let this node read"))));
   EXPECT_FALSE(standing.may_try(now + 1h)) << "what is written could not be read";
   standing.gave(now);
   EXPECT_THAT(standing.trouble(now), IsEmpty());
+}
+
+TEST(Standing, OnlyWhatTheBrokerRefusedToGiveIsAMatterOfRights) {
+  Standing standing(kStart);
+  standing.refused_to_give("Broker: Topic authorization failed", kStart);
+  EXPECT_THAT(standing.trouble(kStart),
+              AllOf(HasSubstr("let this node read"), HasSubstr("authorization failed")));
+  standing.failed_to_give("Broker: Offset out of range");
+  EXPECT_THAT(standing.trouble(kStart), Not(HasSubstr("let this node read")));
 }
 
 TEST(Standing, ASilentLeaderIsNamedAndTakesNothingOnTrial) {
