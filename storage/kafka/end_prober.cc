@@ -14,6 +14,17 @@ namespace veche::storage {
 using Metadata =
     std::unique_ptr<const rd_kafka_metadata_t, Destroys<rd_kafka_metadata_destroy>>;
 
+// Of all partitions, and what is told already.
+struct EndProber::Question {
+  std::vector<ToldEnd> answers;
+  const Take& take;
+
+  bool is_answered() const {
+    return std::all_of(answers.begin(), answers.end(),
+                       [](const auto& answer) { return answer.end.has_value(); });
+  }
+};
+
 Result<EndProber> EndProber::make(const KafkaSource& source,
                                   const std::vector<model::PartitionId>& partitions) {
   auto client = make_admin_client(source);
@@ -33,25 +44,25 @@ EndProber::EndProber(Client client, const KafkaAddress& address)
 
 // One question to all leaders at once is answered with the last of them, or not at all. So when one
 // is silent, each is asked by itself.
-std::vector<EndProber::Answer> EndProber::ask() {
-  std::vector<Answer> answers(places_.size());
+void EndProber::ask(const Take& take) {
+  Question question{std::vector<ToldEnd>(places_.size()), take};
   Group all(places_.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  if (!apart_) ask_together(all, answers);
-  const auto is_answered = [](const Answer& answer) { return answer.end.has_value(); };
-  if (std::all_of(answers.begin(), answers.end(), is_answered)) return answers;
-  for (const auto& [leader, group] : by_leader(answers))
-    if (ask_apart(group, answers))
+  if (!apart_) ask_together(all, question);
+  if (question.is_answered()) return;
+  for (const auto& [leader, group] : by_leader(question.answers))
+    if (ask_apart(group, question))
       silent_.erase(leader);
     else
       silent_.insert(leader);
-  apart_ = !std::all_of(answers.begin(), answers.end(), is_answered);
-  return answers;
+  apart_ = !question.is_answered();
+  for (const auto which : all)
+    if (!question.answers[which].end) take(which, question.answers[which]);
 }
 
 // What is not answered yet, as a broker tells its leaders now; partitions without one are in no
 // group. Who was silent before comes last, so that the others do not wait for him.
-std::vector<EndProber::Led> EndProber::by_leader(std::vector<Answer>& answers) const {
+std::vector<EndProber::Led> EndProber::by_leader(std::vector<ToldEnd>& answers) const {
   const rd_kafka_metadata_t* raw = nullptr;
   const auto error =
       rd_kafka_metadata(client_.get(), 0, nullptr, &raw, to_ms(limits::kKafkaProbeDeadline));
@@ -87,15 +98,15 @@ const rd_kafka_metadata_partition_t* EndProber::find(const rd_kafka_metadata_t& 
 }
 
 // An error of one partition hides the others' answers from librdkafka's caller.
-bool EndProber::ask_apart(const Group& group, std::vector<Answer>& answers) {
-  const auto error = ask_together(group, answers);
+bool EndProber::ask_apart(const Group& group, Question& question) {
+  const auto error = ask_together(group, question);
   if (!error) return true;
   if (error != RD_KAFKA_RESP_ERR__TIMED_OUT && group.size() > 1)
-    for (const auto which : group) ask_together({which}, answers);
+    for (const auto which : group) ask_together({which}, question);
   return false;
 }
 
-rd_kafka_resp_err_t EndProber::ask_together(const Group& group, std::vector<Answer>& answers) {
+rd_kafka_resp_err_t EndProber::ask_together(const Group& group, Question& question) {
   const PartitionList asked(rd_kafka_topic_partition_list_new(static_cast<int>(group.size())));
   for (const auto which : group)
     rd_kafka_topic_partition_list_add(asked.get(), places_[which].topic.c_str(),
@@ -106,11 +117,13 @@ rd_kafka_resp_err_t EndProber::ask_together(const Group& group, std::vector<Answ
                                                 to_ms(limits::kKafkaProbeDeadline));
   for (std::size_t i = 0; i < group.size(); ++i) {
     const auto& told = asked->elems[i];  // librdkafka keeps the order
-    auto& answer = answers[group[i]];
-    if (error || told.err || told.offset < 0)
+    auto& answer = question.answers[group[i]];
+    if (error || told.err || told.offset < 0) {
       answer.error = rd_kafka_err2str(error ? error : told.err);
-    else
-      answer = {model::Offset{static_cast<std::uint64_t>(told.offset)}, as_of, {}};
+      continue;
+    }
+    answer = {model::Offset{static_cast<std::uint64_t>(told.offset)}, as_of, {}};
+    question.take(group[i], answer);
   }
   return error;
 }

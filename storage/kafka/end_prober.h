@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,20 +18,26 @@
 
 namespace veche::storage {
 
+// The answer to one question, for one partition.
+struct ToldEnd {
+  std::optional<model::Offset> end;  // none: no answer
+  model::Instant as_of;              // every record in the partition then lay below `end`
+  std::string error;                 // without an answer
+};
+
 class EndProber {
  public:
-  struct Answer {
-    std::optional<model::Offset> end;  // none: no answer
-    model::Instant as_of;              // every record in the partition then lay below `end`
-    std::string error;                 // without an answer
-  };
+  // `which` counts in the order of the partitions that make() was given.
+  using Take = std::function<void(std::size_t which, const ToldEnd& told)>;
 
-  // Connects in the background. Answers come in the order of `partitions`.
+  // Connects in the background.
   static Result<EndProber> make(const KafkaSource& source,
                                 const std::vector<model::PartitionId>& partitions);
 
-  // Bounded: kKafkaProbeDeadline for each broker.
-  std::vector<Answer> ask();
+  // Bounded: kKafkaProbeDeadline for each broker. Tells of each partition once: as soon as its
+  // leader answers, so that what one tells does not grow old while another is silent; and in the
+  // end of those without an answer.
+  void ask(const Take& take);
   // Of one of the partitions: the first offset that it still has. nullopt: no answer.
   std::optional<model::Offset> ask_begin(std::size_t which);
   // The leaders are looked up anew before the next question.
@@ -47,12 +54,14 @@ class EndProber {
   using Group = std::vector<std::size_t>;
   using Led = std::pair<std::int32_t, Group>;  // by a broker
 
+  struct Question;
+
   EndProber(Client client, const KafkaAddress& address);
-  std::vector<Led> by_leader(std::vector<Answer>& answers) const;
+  std::vector<Led> by_leader(std::vector<ToldEnd>& answers) const;
   static const rd_kafka_metadata_partition_t* find(const rd_kafka_metadata_t& metadata,
                                                    const Place& place);
-  bool ask_apart(const Group& group, std::vector<Answer>& answers);
-  rd_kafka_resp_err_t ask_together(const Group& group, std::vector<Answer>& answers);
+  bool ask_apart(const Group& group, Question& question);
+  rd_kafka_resp_err_t ask_together(const Group& group, Question& question);
 
   Client client_;
   TopicHandle control_, ballots_;  // librdkafka refreshes what it knows of topics that are in use

@@ -521,28 +521,29 @@ void KafkaLog::probe() {
 
 // What is not answered, and why; empty: the leader of every partition has answered.
 std::string KafkaLog::look_at_ends() {
-  std::vector<std::uint64_t> read_before;
-  for (const auto& each : streams_) read_before.push_back(each->read_next);
-  const auto answers = kafka_->prober.ask();
-  std::string unanswered;
-  bool is_doubtful = false, is_reached = false;
-  for (std::size_t s = 0; s < streams_.size(); ++s) {
-    auto& stream = *streams_[s];
-    const auto& answer = answers[s];
-    const bool is_lost = answer.end && tells_of_loss(s, *answer.end, Offset{read_before[s]});
-    const std::lock_guard lock(mutex_);
-    if (answer.end && !is_lost) ends_[s] = {*answer.end, answer.as_of};
-    look_at(stream, answer.end.has_value(), answer.error, ends_[s].offset);
-    is_doubtful |= is_lost || stream.is_refused || stream.is_out_of_range;
-    is_reached |= answer.end.has_value();
-    if (!answer.end) unanswered = stream.name() + ": " + answer.error;
-  }
-  if (is_doubtful) kafka_->prober.doubt_leaders();
-  if (is_reached && (is_doubtful || !unanswered.empty())) {
+  std::vector<Offset> read_before;
+  for (const auto& each : streams_) read_before.push_back({each->read_next});
+  Look look;
+  kafka_->prober.ask([&](std::size_t which, const ToldEnd& told) {
+    look_at_end(which, told, read_before[which], look);
+  });
+  if (look.is_doubtful) kafka_->prober.doubt_leaders();
+  if (look.is_reached && (look.is_doubtful || !look.unanswered.empty())) {
     kafka_->producer.look_up_topics(limits::kKafkaProbeDeadline);
     kafka_->consumer.look_up_topics(limits::kKafkaProbeDeadline);
   }
-  return unanswered;
+  return look.unanswered;
+}
+
+void KafkaLog::look_at_end(std::size_t which, const ToldEnd& told, Offset read, Look& look) {
+  auto& stream = *streams_[which];
+  const bool is_lost = told.end && tells_of_loss(which, *told.end, read);
+  const std::lock_guard lock(mutex_);
+  if (told.end && !is_lost) ends_[which] = {*told.end, told.as_of};
+  look_at(stream, told.end.has_value(), told.error, ends_[which].offset);
+  look.is_doubtful |= is_lost || stream.is_refused || stream.is_out_of_range;
+  look.is_reached |= told.end.has_value();
+  if (!told.end) look.unanswered = stream.name() + ": " + told.error;
 }
 
 // Whether an answer says that the log lacks what was read from it. That is believed when it is said

@@ -42,6 +42,8 @@
 
 namespace veche::storage {
 
+struct ToldEnd;
+
 enum class KafkaFailure {
   // The topics do not hold any more what they held: the index is wrong, and must be rebuilt.
   log_changed,
@@ -97,6 +99,12 @@ class KafkaLog final : public model::Log {
  private:
   struct Stream;  // one partition
   struct Kafka;   // librdkafka's handles
+  // What a look at the ends has shown so far.
+  struct Look {
+    std::string unanswered;    // by whom, and why
+    bool is_reached = false;   // somebody has answered
+    bool is_doubtful = false;  // an answer may be wrong
+  };
   struct Consumer {
     model::PartitionId partition;
     model::Offset first;
@@ -126,6 +134,7 @@ class KafkaLog final : public model::Log {
 
   void probe();
   std::string look_at_ends();
+  void look_at_end(std::size_t stream, const ToldEnd& told, model::Offset read, Look& look);
   bool tells_of_loss(std::size_t stream, model::Offset end, model::Offset read);
   void look_at(Stream& stream, bool answered, const std::string& error, model::Offset end);
   void tell_news();

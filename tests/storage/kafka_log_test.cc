@@ -12,6 +12,7 @@
 #include <map>
 #include <thread>
 
+#include "storage/clock.h"
 #include "storage/kafka/kafka_log_reader.h"
 #include "storage/kafka/topics.h"
 #include "tests/storage/storage_fixture.h"
@@ -249,6 +250,17 @@ TEST_F(KafkaLogTest, WhatWasRefusedIsTriedAgainAndThenTaken) {
   EXPECT_TRUE(within(10s, [&] { return append(kFirst, 1) == AppendStatus::queued; }));
   EXPECT_TRUE(within(2s, [&] { return log_->trouble(kFirst).empty() && has_all(kFirst); }));
   EXPECT_THAT(log_->trouble(kSecond), HasSubstr("too large")) << "it was not tried yet";
+}
+
+// The steward believes tails that show our clock ahead only beside an end that is younger.
+TEST_F(KafkaLogTest, WhereTheOthersEndIsKnownAtOnceWhileOneLeaderIsSilent) {
+  open();
+  cluster_.down(kFifth);
+  ASSERT_TRUE(within(20s, [&] { return !log_->trouble(kFifth).empty(); }));
+  for (const auto id : {kFirst, kSixth, model::kControl})
+    EXPECT_TRUE(within(10s, [&] {
+      return wall_clock() - log_->end(id).as_of < limits::kClockSkew;
+    })) << id.value;
 }
 
 TEST_F(KafkaLogTest, AReaderAsksAgainAndTellsWhatItWasTold) {
