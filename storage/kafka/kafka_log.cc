@@ -32,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMessagesAtOnce = 1'000;
 constexpr auto kWakeAnyway = 100ms;  // should an event ever be missed
+constexpr auto kAskAgain = 100ms;    // a start: for ends that were not told
 
 Client::Settings producer_settings() {
   const auto deadline = std::to_string(to_ms(limits::kParkDeadline));
@@ -192,11 +193,13 @@ Result<void> KafkaLog::connect() {
   kafka_->producer.look_up_topics(limits::kKafkaStartDeadline);
   kafka_->consumer.look_up_topics(limits::kKafkaStartDeadline);
   const auto deadline = Clock::now() + limits::kKafkaStartDeadline;
-  for (auto unanswered = look_at_ends(); !unanswered.empty(); unanswered = look_at_ends())
+  for (auto unanswered = look_at_ends(); !unanswered.empty(); unanswered = look_at_ends()) {
     if (Clock::now() > deadline)
       return Fault{fmt::format("the brokers at {} do not tell where {} ends: {}. {}",
                                source.address.brokers, source.address.str(), unanswered,
                                kafka_->prober.complaint())};
+    std::this_thread::sleep_for(kAskAgain);
+  }
   return {};
 }
 

@@ -30,7 +30,7 @@ using testing::IsEmpty;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint16_t kPartitions = 6;
-constexpr std::int16_t kProduce = 0, kFetch = 1;  // requests of Kafka's protocol
+constexpr std::int16_t kProduce = 0, kFetch = 1, kListOffsets = 2;  // of Kafka's protocol
 constexpr PartitionId kFirst{0}, kSecond{1}, kThird{2}, kFourth{3}, kFifth{4}, kSixth{5};
 
 template <class Predicate>
@@ -71,6 +71,12 @@ class MockCluster {
     for (int i = 0; i < times; ++i)
       rd_kafka_mock_broker_push_request_error_rtts(cluster_, broker_of(partition), request, 1,
                                                    error, 0);
+  }
+  // Of those, how many are still to come.
+  std::size_t left(PartitionId partition, std::int16_t request) const {
+    std::size_t count = 0;
+    rd_kafka_mock_broker_error_stack_cnt(cluster_, broker_of(partition), request, &count);
+    return count;
   }
   void down(PartitionId partition) {
     rd_kafka_mock_broker_set_down(cluster_, broker_of(partition));
@@ -250,6 +256,19 @@ TEST_F(KafkaLogTest, WhatWasRefusedIsTriedAgainAndThenTaken) {
   EXPECT_TRUE(within(10s, [&] { return append(kFirst, 1) == AppendStatus::queued; }));
   EXPECT_TRUE(within(2s, [&] { return log_->trouble(kFirst).empty() && has_all(kFirst); }));
   EXPECT_THAT(log_->trouble(kSecond), HasSubstr("too large")) << "it was not tried yet";
+}
+
+// The first records come late, and meanwhile the ends, which were known, are no longer told.
+TEST_F(KafkaLogTest, ANodeThatStartsAsksForTheEndsAgainAndAgainWithoutHaste) {
+  cluster_.fail(kSixth, kFetch, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 4);
+  std::thread opening([&] { open(); });
+  EXPECT_TRUE(within(20s, [&] { return cluster_.left(kSixth, kFetch) < 4; }));
+  cluster_.fail(kFirst, kListOffsets, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 45);
+  EXPECT_TRUE(within(20s, [&] { return cluster_.left(kSixth, kFetch) == 0; }));
+  const auto begin = Clock::now();
+  EXPECT_TRUE(within(10s, [&] { return cluster_.left(kFirst, kListOffsets) == 0; }));
+  EXPECT_GE(Clock::now() - begin, 1'200ms) << "three are asked for at a time, ten times a second";
+  opening.join();
 }
 
 // The steward believes tails that show our clock ahead only beside an end that is younger.
