@@ -47,6 +47,7 @@ Result<Offset> KafkaLogReader::end(PartitionId partition, Offset held) const {
 
 Result<void> KafkaLogReader::read_from(PartitionId partition, Offset first) const {
   reader_->stop();
+  next_.reset();
   if (auto started = reader_->start(partition, first); !started) return started;
   reading_ = partition;
   next_ = first;

@@ -282,6 +282,24 @@ TEST_F(KafkaLogTest, WhereTheOthersEndIsKnownAtOnceWhileOneLeaderIsSilent) {
     })) << id.value;
 }
 
+TEST_F(KafkaLogTest, AReaderThatCouldNotBeginBeginsWithTheNextQuestion) {
+  open();
+  append(kSecond, 100);
+  ASSERT_TRUE(within(10s, [&] { return has_all(kSecond); }));
+  log_->close();
+  const auto reader = KafkaLogReader::open(cluster_.source()).value();
+  int count = 0;
+  const auto take = [&](Offset, std::string_view) {
+    ++count;
+    return Result<void>();
+  };
+  ASSERT_TRUE(reader->for_each(kSecond, {0}, {50}, take));
+  const Offset nowhere{static_cast<std::uint64_t>(RD_KAFKA_OFFSET_STORED)};
+  EXPECT_FALSE(reader->for_each(kSecond, nowhere, nowhere.plus(1), take));
+  ASSERT_TRUE(reader->for_each(kSecond, {50}, {101}, take));
+  EXPECT_EQ(count, 101);
+}
+
 TEST_F(KafkaLogTest, AReaderAsksAgainAndTellsWhatItWasTold) {
   open();
   append(kSecond, 100);
