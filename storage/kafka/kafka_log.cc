@@ -205,11 +205,15 @@ Result<void> KafkaLog::connect() {
 
 KafkaLog::~KafkaLog() { close(); }
 
-KafkaLog::Stream& KafkaLog::stream(PartitionId partition) const {
+std::size_t KafkaLog::slot(PartitionId partition) const {
   const auto slot = partition == model::kControl ? std::size_t{genesis_.partitions}
                                                  : std::size_t{partition.value};
   VECHE_ASSERT(slot < streams_.size(), "the log is asked for partitions that it has");
-  return *streams_[slot];
+  return slot;
+}
+
+KafkaLog::Stream& KafkaLog::stream(PartitionId partition) const {
+  return *streams_[slot(partition)];
 }
 
 // --- Appending ---------------------------------------------------------------------------------
@@ -312,14 +316,20 @@ void KafkaLog::on_report(const void* report) {
 
 // librdkafka has tried again and again until here. Nobody was told anything about these records.
 void KafkaLog::on_produce_error(Stream& to, int error) {
-  const auto whose = hopeless(error);
   const std::lock_guard lock(mutex_);
-  if (whose == Hopeless::no) return to.standing.gave_up();
+  if (!refuse(to, error, text_of(error), &Standing::refused_to_take)) to.standing.gave_up();
+}
+
+// Whether no retry can mend the error. Then everything that it is about is refused from now on.
+bool KafkaLog::refuse(Stream& met, int error, const std::string& why, Refusal refusal) {
+  const auto whose = hopeless(error);
+  if (whose == Hopeless::no) return false;
   for (const auto& each : streams_)
-    if (each.get() == &to || (whose == Hopeless::topic && to.is_beside(*each))) {
-      each->standing.refused_to_take(text_of(error), Clock::now());
+    if (each.get() == &met || (whose == Hopeless::topic && met.is_beside(*each))) {
+      (each->standing.*refusal)(why, Clock::now());
       each->is_refused = true;
     }
+  return true;
 }
 
 // A partition that is refused takes one group now and then, to see whether it goes again.
@@ -442,15 +452,9 @@ void KafkaLog::on_read_error(int error, const std::string& text, Stream* from) {
     from->is_out_of_range = true;  // whether that is so, the ends tell
     from->must_look_again = true;
   }
-  const auto whose = hopeless(error);
   const std::lock_guard lock(mutex_);
   from->standing.failed_to_give(text);
-  if (whose == Hopeless::no) return;
-  for (const auto& each : streams_)
-    if (each.get() == from || (whose == Hopeless::topic && from->is_beside(*each))) {
-      each->standing.refused_to_give(text, Clock::now());
-      each->is_refused = true;
-    }
+  refuse(*from, error, text, &Standing::refused_to_give);
 }
 
 // The next record cannot be read, says one answer of one broker. What else was fetched with it is
@@ -603,10 +607,9 @@ void KafkaLog::tell_news() {
 }
 
 model::LogEnd KafkaLog::end(PartitionId partition) const {
-  const auto slot = partition == model::kControl ? std::size_t{genesis_.partitions}
-                                                 : std::size_t{partition.value};
+  const auto which = slot(partition);
   const std::lock_guard lock(mutex_);
-  return ends_.at(slot);
+  return ends_[which];
 }
 
 std::string KafkaLog::trouble(PartitionId partition) const {

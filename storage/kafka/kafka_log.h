@@ -42,6 +42,7 @@
 
 namespace veche::storage {
 
+class Standing;
 struct ToldEnd;
 
 enum class KafkaFailure {
@@ -105,6 +106,8 @@ class KafkaLog final : public model::Log {
     bool is_reached = false;   // somebody has answered
     bool is_doubtful = false;  // an answer may be wrong
   };
+  using Refusal = void (Standing::*)(const std::string& why,
+                                     std::chrono::steady_clock::time_point now);
   struct Consumer {
     model::PartitionId partition;
     model::Offset first;
@@ -113,6 +116,7 @@ class KafkaLog final : public model::Log {
 
   KafkaLog(KafkaLogOptions options, Genesis genesis);
   Result<void> connect();
+  std::size_t slot(model::PartitionId partition) const;
   Stream& stream(model::PartitionId partition) const;
 
   void run();
@@ -122,6 +126,7 @@ class KafkaLog final : public model::Log {
   bool take_acknowledgements();
   void on_report(const void* message);
   void on_produce_error(Stream& to, int error);
+  bool refuse(Stream& met, int error, const std::string& why, Refusal refusal);
   bool may_try(Stream& to);
   bool take_records();
   void on_message(const void* message);
