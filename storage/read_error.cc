@@ -12,6 +12,14 @@ bool is_damage(const rocksdb::Status& status) {
          status.IsInvalidArgument() || status.IsNotSupported();
 }
 
+// The same word for a file that is there and whose size the file system did not tell.
+bool is_failed_look(const rocksdb::Status& status) {
+  const auto said = status.ToString();
+  const auto says = [&](std::string_view what) { return said.find(what) != std::string::npos; };
+  return status.IsCorruption() && says("Can't access ") && says("IO error") &&
+         !says("No such file") && !says("size mismatch");
+}
+
 // RocksDB tries direct I/O with a file of its own, and says this whyever that does not open.
 bool is_failed_trial(const rocksdb::Status& status) {
   return status.IsInvalidArgument() &&
@@ -21,7 +29,8 @@ bool is_failed_trial(const rocksdb::Status& status) {
 }  // namespace
 
 std::string read_error(const rocksdb::Status& status, std::string_view if_damaged) {
-  if (is_damage(status) && !is_failed_trial(status)) return fmt::format("{}: {}", status.ToString(), if_damaged);
+  if (is_damage(status) && !is_failed_look(status) && !is_failed_trial(status))
+    return fmt::format("{}: {}", status.ToString(), if_damaged);
   return fmt::format(
       "{}. Nothing is known to be lost: mend the disk, or let the process open more files if "
       "they are too many, and start again",

@@ -57,9 +57,14 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     if (status.ok()) *file = std::make_unique<RandomAccess>(std::move(under), name, *this);
     return status;
   }
+  rocksdb::IOStatus GetFileSize(const std::string& name, const rocksdb::IOOptions& options,
+                                std::uint64_t* size, rocksdb::IODebugContext* context) override {
+    auto status = try_to_read(name);
+    return status.ok() ? FileSystemWrapper::GetFileSize(name, options, size, context) : status;
+  }
 
-  // After so many more times that a file was opened for reading, or read, it fails once, as the
-  // machine would tell it: "Input/output error", "Too many open files".
+  // After so many more times that a file was opened for reading, looked at, or read, it fails once,
+  // as the machine would tell it: "Input/output error", "Too many open files".
   void fail_a_read(int after, std::string error) {
     const std::lock_guard lock(mutex_);
     reads_left_ = after;
