@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <rocksdb/status.h>
 
+#include <system_error>
+
 namespace veche::storage {
 namespace {
 
@@ -35,6 +37,16 @@ std::string read_error(const rocksdb::Status& status, std::string_view if_damage
       "{}. Nothing is known to be lost: mend the disk, or let the process open more files if "
       "they are too many, and start again",
       status.ToString());
+}
+
+bool has_database(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::directory_iterator file(folder, error);
+  for (; !error && file != end(file); file.increment(error)) {
+    const auto name = file->path().filename().string();
+    if (name == "CURRENT" || name.starts_with("MANIFEST-")) return true;
+  }
+  return error && error != std::errc::no_such_file_or_directory;
 }
 
 }  // namespace veche::storage

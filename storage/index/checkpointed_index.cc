@@ -198,6 +198,10 @@ void IndexStore::give_up(const rocksdb::Status& status) const {
 
 Result<std::unique_ptr<IndexStore>> IndexStore::open_read_only(
     const std::filesystem::path& folder) {
+  if (!has_database(folder))
+    return Fault{fmt::format(
+        "there is no index in {}: start the server, which makes it from its log, and stop it again",
+        folder.string())};
   auto options = index_options();
   options.create_if_missing = false;
   rocksdb::DB* raw = nullptr;

@@ -54,6 +54,13 @@ std::unique_ptr<rocksdb::Iterator> iterate(rocksdb::DB& db) {
   return std::unique_ptr<rocksdb::Iterator>(db.NewIterator(once));
 }
 
+Fault no_log(const std::filesystem::path& folder) {
+  return Fault{fmt::format(
+      "there is no log in {}: give --data the data folder of a server that has run and, if its log "
+      "is in Kafka, --log its address",
+      folder.string())};
+}
+
 Fault unreadable(const std::filesystem::path& folder, const rocksdb::Status& status) {
   return Fault{fmt::format("the log in {} cannot be read: {}", folder.string(),
                            read_error(status, kDamaged))};
@@ -63,6 +70,7 @@ Fault unreadable(const std::filesystem::path& folder, const rocksdb::Status& sta
 
 Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open(
     const std::filesystem::path& folder, rocksdb::Env* env) {
+  if (!has_database(folder)) return no_log(folder);
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(reader_options(env), folder.string(), &raw);
   if (!status.ok()) return unreadable(folder, status);
@@ -74,6 +82,7 @@ Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open(
 
 Result<std::unique_ptr<EmbeddedLogReader>> EmbeddedLogReader::open_live(
     const std::filesystem::path& folder, const std::filesystem::path& scratch) {
+  if (!has_database(folder)) return no_log(folder);
   rocksdb::DB* raw = nullptr;
   const auto status =
       rocksdb::DB::OpenAsSecondary(reader_options(), folder.string(), scratch.string(), &raw);

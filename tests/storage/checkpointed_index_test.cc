@@ -243,7 +243,14 @@ TEST_F(CheckpointedIndexTest, CanBeReadWhileNoServerRunsAndIsNotChanged) {
     checkpoint(index, image_at(2));
   }
   EXPECT_EQ(IndexStore::open_read_only(folder_ / "index").value()->count_voters(kHere, kPoll), 1u);
-  EXPECT_FALSE(IndexStore::open_read_only(folder_ / "none"));
+}
+
+TEST_F(CheckpointedIndexTest, ThatIsNotThereIsNotCalledDamaged) {
+  const auto opened = IndexStore::open_read_only(folder_ / "none");
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().message, testing::AllOf(testing::HasSubstr("there is no index in"),
+                                                     testing::HasSubstr("start"),
+                                                     testing::Not(testing::HasSubstr("delete"))));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "none"));
 }
 

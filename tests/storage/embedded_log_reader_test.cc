@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-
 #include "storage/log/embedded_log.h"
 #include "tests/eventually.h"
 #include "tests/storage/faulty_file_system.h"
@@ -13,8 +12,10 @@ namespace veche::storage {
 namespace {
 
 using model::Offset;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr model::PartitionId kWritten{1};
 
@@ -116,17 +117,33 @@ TEST_F(LogReaderTest, TellsAReadErrorAsThat) {
     };
     if (const auto done = read_all(); !done) {
       ++told;
-      EXPECT_THAT(done.error().message, testing::AllOf(HasSubstr("Input/output error"),
-                                                       HasSubstr("Nothing is known to be lost")));
+      EXPECT_THAT(done.error().message,
+                  AllOf(HasSubstr("Input/output error"), HasSubstr("Nothing is known to be lost")));
     }
     if (!disk->has_failed_a_read()) break;
   }
   EXPECT_GE(told, 3);
 }
 
-TEST_F(LogReaderTest, RefusesAFolderWithoutALog) {
-  EXPECT_FALSE(EmbeddedLogReader::open(folder_ / "nothing"));
-  EXPECT_FALSE(std::filesystem::exists(folder_ / "nothing"));
+TEST_F(LogReaderTest, SaysThatThereIsNoLog) {
+  const auto nowhere = folder_ / "nothing";
+  for (const auto& opened :
+       {EmbeddedLogReader::open(nowhere), EmbeddedLogReader::open_live(nowhere, folder_ / "own")}) {
+    ASSERT_FALSE(opened);
+    EXPECT_THAT(opened.error().message, AllOf(HasSubstr("there is no log in " + nowhere.string()),
+                                              HasSubstr("--data"), Not(HasSubstr("damaged"))));
+  }
+  EXPECT_FALSE(std::filesystem::exists(nowhere));
+}
+
+TEST_F(LogReaderTest, TakesALogThatLostAFileForDamaged) {
+  log_.reset();
+  std::filesystem::remove(folder_ / "log/CURRENT");
+  for (const auto& opened : {EmbeddedLogReader::open(folder_ / "log"),
+                             EmbeddedLogReader::open_live(folder_ / "log", folder_ / "own")}) {
+    ASSERT_FALSE(opened);
+    EXPECT_THAT(opened.error().message, HasSubstr("damaged"));
+  }
 }
 
 }  // namespace
