@@ -502,8 +502,7 @@ std::uint64_t Shard::duplicates() const {
 
 void Shard::leave(ShardFigures& figures) const {
   for (std::size_t p = 0; p < owned_.size(); ++p)
-    figures.applied[p].store(owned_[p]->partition.position().next.value,
-                             std::memory_order_relaxed);
+    figures.applied[p].store(owned_[p]->partition.position().next.value, std::memory_order_relaxed);
   figures.invalid.store(invalid(), std::memory_order_relaxed);
   figures.duplicates.store(duplicates(), std::memory_order_relaxed);
 }

@@ -190,9 +190,8 @@ Result<std::optional<std::string>> IndexStore::read(std::string_view key) const 
 }
 
 void IndexStore::give_up(const rocksdb::Status& status) const {
-  model::write_line(model::Stream::err,
-                    fmt::format("veche: the index in {} cannot be read: {}", folder_.string(),
-                                read_error(status, kDelete)));
+  model::write_line(model::Stream::err, fmt::format("veche: the index in {} cannot be read: {}",
+                                                    folder_.string(), read_error(status, kDelete)));
   std::_Exit(74);
 }
 

@@ -11,8 +11,7 @@
 
 namespace veche::storage {
 
-using Metadata =
-    std::unique_ptr<const rd_kafka_metadata_t, Destroys<rd_kafka_metadata_destroy>>;
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroys<rd_kafka_metadata_destroy>>;
 
 // Of all partitions, and what is told already.
 struct EndProber::Question {
@@ -71,8 +70,8 @@ std::vector<EndProber::Led> EndProber::by_leader(std::vector<ToldEnd>& answers) 
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (answers[i].end) continue;
     const auto* partition = metadata ? find(*metadata, places_[i]) : nullptr;
-    answers[i].error = error                           ? rd_kafka_err2str(error)
-                       : !partition                    ? "no broker knows the partition"
+    answers[i].error = error        ? rd_kafka_err2str(error)
+                       : !partition ? "no broker knows the partition"
                        : partition->err || partition->leader < 0
                            ? rd_kafka_err2str(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
                            : "";
@@ -113,8 +112,8 @@ rd_kafka_resp_err_t EndProber::ask_together(const Group& group, Question& questi
                                       places_[which].number)
         ->offset = RD_KAFKA_OFFSET_END;
   const auto as_of = wall_clock();
-  const auto error = rd_kafka_offsets_for_times(client_.get(), asked.get(),
-                                                to_ms(limits::kKafkaProbeDeadline));
+  const auto error =
+      rd_kafka_offsets_for_times(client_.get(), asked.get(), to_ms(limits::kKafkaProbeDeadline));
   for (std::size_t i = 0; i < group.size(); ++i) {
     const auto& told = asked->elems[i];  // librdkafka keeps the order
     auto& answer = question.answers[group[i]];

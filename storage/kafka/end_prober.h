@@ -66,7 +66,7 @@ class EndProber {
   Client client_;
   TopicHandle control_, ballots_;  // librdkafka refreshes what it knows of topics that are in use
   std::vector<Place> places_;
-  bool apart_ = false;            // each leader is asked by itself
+  bool apart_ = false;             // each leader is asked by itself
   std::set<std::int32_t> silent_;  // leaders that did not answer last time
 };
 

@@ -100,9 +100,9 @@ struct KafkaLog::Stream {
   const std::int32_t number;  // within the topic
 
   // Between the threads.
-  std::atomic<std::uint64_t> in_flight{0};   // records produced and not acknowledged
-  std::atomic<std::uint64_t> read_next{0};   // everything before it was delivered
-  std::atomic<std::uint64_t> confirmed{0};   // times that the log was seen to hold what was read
+  std::atomic<std::uint64_t> in_flight{0};  // records produced and not acknowledged
+  std::atomic<std::uint64_t> read_next{0};  // everything before it was delivered
+  std::atomic<std::uint64_t> confirmed{0};  // times that the log was seen to hold what was read
   std::atomic<bool> is_read{false};
   std::atomic<bool> is_refused{false};       // standing says that appends are
   std::atomic<bool> is_out_of_range{false};  // a broker said so of the next record
@@ -118,7 +118,7 @@ struct KafkaLog::Stream {
   Offset told_durable;
   bool had_unread = false;
   bool took = false, gave = false;  // since standing was told
-  Doubt broken;  // that the next record can ever be read
+  Doubt broken;                     // that the next record can ever be read
   Clock::time_point looked_again_at;
 
   // Of the probe thread.
@@ -442,7 +442,7 @@ void KafkaLog::on_old_message(Stream& from, Offset offset, std::uint64_t fingerp
 
 void KafkaLog::on_read_error(int error, const std::string& text, Stream* from) {
   ++consume_errors_;
-  if (!from) return;  // of a broker: the probes see what it means
+  if (!from) return;                        // of a broker: the probes see what it means
   if (error == RD_KAFKA_RESP_ERR__BAD_MSG)  // librdkafka would go on behind the damaged records
     return doubt(*from, fmt::format("records at offset {} come damaged: the broker's disk has lost "
                                     "them. Restore the topic from a copy",
@@ -465,9 +465,8 @@ void KafkaLog::doubt(Stream& from, const std::string& what) {
   from.must_look_again = true;
   from.broken.raise(now);
   if (from.broken.holds(now))
-    fail(KafkaFailure::unreadable,
-         fmt::format("{}: again and again for {} s, {}", from.name(), limits::kKafkaDoubt.count(),
-                     what));
+    fail(KafkaFailure::unreadable, fmt::format("{}: again and again for {} s, {}", from.name(),
+                                               limits::kKafkaDoubt.count(), what));
 }
 
 // What was read, and how far it is proven by now.
@@ -634,9 +633,8 @@ KafkaLog::Stats KafkaLog::stats() const {
               consume_errors_, in_flight_records_, false};
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
-  stats.reachable = std::none_of(streams_.begin(), streams_.end(), [&](const auto& each) {
-    return each->standing.is_silent(now);
-  });
+  stats.reachable = std::none_of(streams_.begin(), streams_.end(),
+                                 [&](const auto& each) { return each->standing.is_silent(now); });
   return stats;
 }
 

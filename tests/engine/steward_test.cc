@@ -460,8 +460,8 @@ TEST_F(StewardTest, SaysThatItIsDrainingWhenTheLogIsClosing) {
   for (const auto status : {AppendStatus::closed, AppendStatus::full, AppendStatus::unavailable}) {
     log_.status = status;
     steward_.audit(
-        poll_.id, "auditor vera",
-        [&](ChangeResult result) { outcomes.push_back(result.outcome); }, now_);
+        poll_.id, "auditor vera", [&](ChangeResult result) { outcomes.push_back(result.outcome); },
+        now_);
     steward_.flush();
   }
   EXPECT_THAT(outcomes, ElementsAre(ChangeOutcome::draining, ChangeOutcome::overloaded,
@@ -667,7 +667,8 @@ TEST_F(SoleStewardTest, DoesNotAnswerBeforeItHasReadTheLog) {
 TEST_F(SoleStewardTest, DoesNotWaitForWhatTheLogRefused) {
   round();
   log_.status = AppendStatus::full;
-  steward_.audit(poll_.id, "auditor vera", [](ChangeResult) {}, now_);
+  steward_.audit(
+      poll_.id, "auditor vera", [](ChangeResult) {}, now_);
   ask();
   ask();
   EXPECT_THAT(passed_, ElementsAre(true, true));

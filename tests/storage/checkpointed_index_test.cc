@@ -164,10 +164,10 @@ TEST_F(CheckpointedIndexTest, TellsAReadErrorAsThatAndDoesNotAskToDeleteAnything
       if (!opened) {
         ++told;
         EXPECT_THAT(opened.error().message,
-                    testing::AllOf(testing::AnyOf(testing::HasSubstr(error),
-                                                  testing::HasSubstr("Direct I/O")),
-                                   testing::HasSubstr("Nothing is known to be lost"),
-                                   testing::Not(testing::HasSubstr("delete"))));
+                    testing::AllOf(
+                        testing::AnyOf(testing::HasSubstr(error), testing::HasSubstr("Direct I/O")),
+                        testing::HasSubstr("Nothing is known to be lost"),
+                        testing::Not(testing::HasSubstr("delete"))));
       }
       if (opened) opened->reset();  // its threads write into the folder
       std::filesystem::remove_all(folder_ / name.c_str());
@@ -198,9 +198,8 @@ TEST_F(CheckpointedIndexTest, ThatCannotBeReadAnyMoreEndsTheProcess) {
 TEST_F(CheckpointedIndexTest, LeavesNoFilesBehindWhenItIsOpenedAgainAndAgain) {
   const auto files = [&] {
     const std::filesystem::directory_iterator all(folder_ / "index");
-    return std::count_if(begin(all), end(all), [](const auto& file) {
-      return file.path().extension() == ".log";
-    });
+    return std::count_if(begin(all), end(all),
+                         [](const auto& file) { return file.path().extension() == ".log"; });
   };
   for (std::uint64_t start = 1; start <= 20; ++start) {
     const auto store = open();

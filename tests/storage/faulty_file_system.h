@@ -144,9 +144,9 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                            rocksdb::Slice* result, char* scratch,
                            rocksdb::IODebugContext* context) override {
       auto status = of_.try_to_read(name_);
-      return status.ok() ? FSSequentialFileOwnerWrapper::Read(bytes, options, result, scratch,
-                                                              context)
-                         : status;
+      return status.ok()
+                 ? FSSequentialFileOwnerWrapper::Read(bytes, options, result, scratch, context)
+                 : status;
     }
 
    private:
@@ -160,8 +160,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                  FaultyFileSystem& of)
         : FSRandomAccessFileOwnerWrapper(std::move(under)), name_(std::move(name)), of_(of) {}
     rocksdb::IOStatus Read(std::uint64_t offset, std::size_t bytes,
-                           const rocksdb::IOOptions& options, rocksdb::Slice* result,
-                           char* scratch, rocksdb::IODebugContext* context) const override {
+                           const rocksdb::IOOptions& options, rocksdb::Slice* result, char* scratch,
+                           rocksdb::IODebugContext* context) const override {
       auto status = of_.try_to_read(name_);
       return status.ok() ? FSRandomAccessFileOwnerWrapper::Read(offset, bytes, options, result,
                                                                 scratch, context)
@@ -191,7 +191,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 
   std::mutex mutex_;
   std::optional<std::string> failing_;  // of which files no sync succeeds
-  int reads_left_ = -1;  // until one fails; below zero: none does
+  int reads_left_ = -1;                 // until one fails; below zero: none does
   std::string read_error_;
   std::map<std::string, std::uintmax_t> synced_;  // by file: how much of it
 };
