@@ -81,6 +81,7 @@ inline constexpr auto kKafkaTopicAppears = 3s;  // how long a topic may be missi
 
 // --- Shards ------------------------------------------------------------------------------------
 inline constexpr std::size_t kBallotsInFlight = 65'536;  // asked and not yet answered, per node
+inline constexpr int kFilesOfDatabase = 96;  // kept open: two databases, and what they write
 inline constexpr std::size_t kIndexCacheBytes = 128 * 1'024 * 1'024;
 inline constexpr std::size_t kCheckpointKeys = 500'000;
 inline constexpr auto kCheckpointInterval = 60s;

@@ -142,11 +142,14 @@ void Ballots::answer_single(const Waiting& waiting, Outcome outcome, std::string
 void Ballots::answer_with_results(const http::Responder& responder, const model::PollId& poll,
                                   std::uint16_t status, std::string counted) {
   counted.pop_back();  // the closing brace
-  results_.for_voter(poll, [responder, status,
-                            counted = std::move(counted)](http::Response&& results) {
-    const auto document = results.status == 200 ? std::string_view(results.body) : "null";
+  const auto send = [&worker = local_.worker, responder, status,
+                     counted = std::move(counted)](const http::Response& results) {
+    const bool is_shown = results.status == 200 && worker.has_room_for_large_answer();
+    const auto document = is_shown ? std::string_view(results.body) : "null";
     responder.send(json_response(status, fmt::format(R"({},"results":{}}})", counted, document)));
-  });
+  };
+  if (!local_.worker.has_room_for_large_answer()) return send({.status = 503});
+  results_.for_voter(poll, [send](http::Response&& results) { send(results); });
 }
 
 // --- Batches -----------------------------------------------------------------------------------

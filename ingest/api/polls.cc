@@ -145,7 +145,12 @@ void Polls::history(const http::Request& request, std::string_view poll,
                     http::Responder responder) {
   const auto entry = visible_poll(local_, request.head, poll);
   if (!entry) return responder.send(unknown_poll());
-  responder.send(json_response(200, json::serialize(wire::write_history(*entry))));
+  const auto overloaded = refusal(model::Outcome::overloaded, wire::Language::en);
+  const bool is_taken = local_.app.documents.of_state(
+      "history " + entry->definition->id.str(), entry, "json",
+      [entry] { return json_response(200, json::serialize(wire::write_history(*entry))); },
+      sender(responder, overloaded));
+  if (!is_taken) responder.send(http::Response(overloaded));
 }
 
 http::Response poll_response(std::uint16_t status, const model::PollEntry& poll) {

@@ -36,17 +36,17 @@ http::Response tree_response(const model::TreeVersion& version, bool as_csv) {
 
 // The version that was asked for, and without parameters the newest; or what is wrong.
 Result<const model::TreeVersion*, http::Response> asked_tree(const model::Directory& directory,
-                                                             const http::RequestHead& head) {
+                                                             const http::RequestHead& head,
+                                                             model::Date today) {
   const auto on = head.query("on"), version = head.query("version");
-  const auto day = on ? model::parse_date(*on) : std::nullopt;
+  const auto day = on == "today" ? today : on ? model::parse_date(*on) : std::nullopt;
   const auto newest = static_cast<std::uint32_t>(directory.trees.size());
-  const auto number =
-      version ? model::parse_number<std::uint32_t>(*version).value_or(0) : newest;
+  const auto number = version ? model::parse_number<std::uint32_t>(*version).value_or(0) : newest;
   if ((on && (!day || version)) || (version && number == 0))
     return http::problem(400, "bad-parameter",
-                         "Give version, a number from 1, or on, a day as YYYY-MM-DD, not both.");
-  if (newest == 0)
-    return http::problem(404, "no-territories", "No territory tree was loaded yet.");
+                         "Give version, a number from 1, or on, a day as YYYY-MM-DD or today, not "
+                         "both.");
+  if (newest == 0) return http::problem(404, "no-territories", "No territory tree was loaded yet.");
   if (day) return directory.tree_on(*day);
   if (const auto* tree = directory.tree_of_version(number)) return tree;
   return http::problem(404, "unknown-version",
@@ -56,7 +56,7 @@ Result<const model::TreeVersion*, http::Response> asked_tree(const model::Direct
 }  // namespace
 
 void Territories::get(const http::Request& request, http::Responder responder) {
-  const auto asked = asked_tree(local_.directory(), request.head);
+  const auto asked = asked_tree(local_.directory(), request.head, today(local_.app.time_zone()));
   if (!asked) return responder.send(asked.error());
   const auto& tree = **asked;
   const bool as_csv = wants_csv(request.head);

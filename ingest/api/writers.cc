@@ -29,10 +29,7 @@ Writers::~Writers() { stop(); }
 void Writers::run(std::function<void()> job, Order order) {
   const std::lock_guard lock(mutex_);
   if (is_stopping_) return;
-  if (order == Order::first)
-    jobs_.push_front(std::move(job));
-  else
-    jobs_.push_back(std::move(job));
+  (order == Order::first ? first_ : in_turn_).push_back(std::move(job));
   added_.notify_one();
 }
 
@@ -40,7 +37,8 @@ void Writers::stop() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
-    jobs_.clear();
+    first_.clear();
+    in_turn_.clear();
     added_.notify_all();
   }
   for (auto& thread : threads_)
@@ -52,10 +50,11 @@ void Writers::work() {
   give_way();
   std::unique_lock lock(mutex_);
   while (true) {
-    added_.wait(lock, [this] { return is_stopping_ || !jobs_.empty(); });
+    added_.wait(lock, [this] { return is_stopping_ || !first_.empty() || !in_turn_.empty(); });
     if (is_stopping_) return;
-    auto job = std::move(jobs_.front());
-    jobs_.pop_front();
+    auto& jobs = first_.empty() ? in_turn_ : first_;
+    auto job = std::move(jobs.front());
+    jobs.pop_front();
     lock.unlock();
     job();
     job = nullptr;  // with all that it holds

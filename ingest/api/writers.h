@@ -1,7 +1,7 @@
 // Two threads for what is too large to be made on a thread that answers ballots: documents of
 // thousands of places, and what has to be packed. They give way to all others where cores are
-// short. Jobs are taken in the order in which they were added, but one that comes first: it is
-// taken next. Whoever adds them bounds them.
+// short. Jobs are taken in the order in which they were added, those that come first before the
+// others. Whoever adds them bounds them.
 //
 // Order of life: construct; any calls; stop; destruct. stop when nobody waits for a job any more,
 // and while what jobs use still lives.
@@ -34,7 +34,7 @@ class Writers {
 
   std::mutex mutex_;
   std::condition_variable added_;
-  std::deque<std::function<void()>> jobs_;
+  std::deque<std::function<void()>> first_, in_turn_;
   bool is_stopping_ = false;
   std::vector<std::thread> threads_;
 };

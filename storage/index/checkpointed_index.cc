@@ -102,6 +102,7 @@ rocksdb::Options index_options() {
   options.optimize_filters_for_hits = false;      // most voters asked for are new ones
   options.keep_log_file_num = 4;
   options.max_background_jobs = 2;
+  options.max_open_files = limits::kFilesOfDatabase;
   // Every checkpoint overlaps all keys: merging by size rewrites a voter a few times, merging by
   // levels about ten times.
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
@@ -131,7 +132,7 @@ Result<std::unique_ptr<IndexStore>> IndexStore::open(const std::filesystem::path
     return Fault{fmt::format("the index in {} does not open: {}", folder.string(),
                              read_error(status, kDelete))};
   std::unique_ptr<IndexStore> store(new IndexStore(folder, std::unique_ptr<rocksdb::DB>(raw)));
-  store->remove_leftovers();
+  if (auto removed = store->remove_leftovers(); !removed) return removed.error();
   if (auto bound = store->bind_to(log); !bound) return bound.error();
   return store;
 }
@@ -139,18 +140,24 @@ Result<std::unique_ptr<IndexStore>> IndexStore::open(const std::filesystem::path
 // After a crash a checkpoint's file may have two names, one of them the database's own: writing the
 // next checkpoint under the other would destroy it. And the database begins a write-ahead log with
 // each start, which it removes only when a later one was written into: here none ever is.
-void IndexStore::remove_leftovers() const {
+Result<void> IndexStore::remove_leftovers() const {
   std::unique_ptr<rocksdb::LogFile> current;
   const bool known = db_->GetCurrentWalFile(&current).ok();
   std::vector<std::filesystem::path> left_over;
-  for (const auto& file : std::filesystem::directory_iterator(folder_)) {
-    const auto name = file.path().filename().string();
+  std::error_code error;
+  for (std::filesystem::directory_iterator file(folder_, error); !error && file != end(file);
+       file.increment(error)) {
+    const auto name = file->path().filename().string();
     std::error_code gone;
-    const bool is_old_log = known && file.path().extension() == ".log" &&
-                            '/' + name != current->PathName() && file.file_size(gone) == 0;
-    if (name.starts_with(kCheckpointFile) || is_old_log) left_over.push_back(file);
+    const bool is_old_log = known && file->path().extension() == ".log" &&
+                            '/' + name != current->PathName() && file->file_size(gone) == 0;
+    if (name.starts_with(kCheckpointFile) || is_old_log) left_over.push_back(*file);
   }
-  for (const auto& file : left_over) std::filesystem::remove(file);
+  for (auto file = left_over.begin(); !error && file != left_over.end(); ++file)
+    std::filesystem::remove(*file, error);
+  if (!error) return {};
+  return Fault{fmt::format("the folder of the index {} cannot be tidied up: {}; nothing is lost",
+                           folder_.string(), error.message())};
 }
 
 // The log that the index belongs to from its first use on.

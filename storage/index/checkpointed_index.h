@@ -35,7 +35,7 @@ namespace rocksdb {
 class DB;
 class Env;
 class Status;
-}
+}  // namespace rocksdb
 
 namespace veche::storage {
 
@@ -68,7 +68,7 @@ class IndexStore {
   // Its value; none: there is no such key.
   Result<std::optional<std::string>> read(std::string_view key) const;
   Result<void> bind_to(const model::LogId& log);
-  void remove_leftovers() const;
+  Result<void> remove_leftovers() const;
   [[noreturn]] void give_up(const rocksdb::Status& status) const;
 
   const std::filesystem::path folder_;

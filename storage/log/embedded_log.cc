@@ -55,6 +55,7 @@ rocksdb::Options log_options(rocksdb::Env* env) {
   options.compression = rocksdb::kNoCompression;  // keys and digests do not shrink
   options.keep_log_file_num = 4;
   options.max_background_jobs = 2;
+  options.max_open_files = limits::kFilesOfDatabase;
   return options;
 }
 
@@ -283,9 +284,9 @@ bool EmbeddedLog::catch_up(Consumer& consumer) {
     auto offset = first_offset(at->key().ToStringView());
     const auto group = RecordBatch::adopt(at->value().ToString());
     if (!group.whole() || offset > consumer.next) {
-      options_.on_fatal(fmt::format(
-          "partition {} of the log in {} has a hole at offset {}: {}", consumer.partition.value,
-          options_.folder.string(), consumer.next.value, kRestore));
+      options_.on_fatal(fmt::format("partition {} of the log in {} has a hole at offset {}: {}",
+                                    consumer.partition.value, options_.folder.string(),
+                                    consumer.next.value, kRestore));
       return false;
     }
     for (const auto record : group) {

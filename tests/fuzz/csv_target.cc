@@ -48,9 +48,10 @@ std::string write(const Rows& rows, const CsvDialect& dialect) {
 // One empty field is an empty line, which readers pass over; spaces at the ends of a field, and a
 // byte order mark before the first, are no part of it.
 bool survives(const Rows& rows, const CsvDialect& dialect) {
-  return !dialect.padded && std::none_of(rows.begin(), rows.end(), [](const auto& row) {
-    return row.size() == 1 && row[0].empty();
-  }) && (rows.empty() || !rows[0][0].starts_with("\xEF\xBB\xBF"));
+  return !dialect.padded && !dialect.loose &&
+         std::none_of(rows.begin(), rows.end(),
+                      [](const auto& row) { return row.size() == 1 && row[0].empty(); }) &&
+         (rows.empty() || !rows[0][0].starts_with("\xEF\xBB\xBF"));
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ bool survives(const Rows& rows, const CsvDialect& dialect) {
 void run(std::string_view input) {
   if (input.empty()) return;
   const auto which = static_cast<unsigned char>(input.front());
-  const CsvDialect dialect{which & 1 ? ';' : ',', (which & 2) != 0};
+  const CsvDialect dialect{which & 1 ? ';' : ',', (which & 2) != 0, (which & 4) != 0};
   Rows rows, again;
   if (!read(input.substr(1), dialect, rows) || !survives(rows, dialect)) return;
   VECHE_ASSERT(read(write(rows, dialect), dialect, again), "what was written can be read");

@@ -2,6 +2,7 @@
 own tools would send. Standard library only."""
 
 import atexit
+import json
 import os
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 
 import kafka_segments
@@ -99,12 +101,23 @@ class Cluster:
                 answer += received
         return answer[8:]
 
+    def topics(self):
+        """Those that a client would find now."""
+        listed = subprocess.run(["kcat", "-L", "-J", "-b", self.brokers], check=True, timeout=60,
+                                capture_output=True, text=True).stdout
+        return {topic["topic"] for topic in json.loads(listed)["topics"]
+                if not topic.get("error") and all(partition["leader"] >= 0
+                                                  for partition in topic["partitions"])}
+
     def create_topic(self, name, partitions, replicas=1):
+        """Returns when it is there, as delete_topic does when it is gone."""
         self._ask(CREATE_TOPICS, 2, struct.pack(">i", 1) + text(name)
                   + struct.pack(">ihiiib", partitions, replicas, 0, 0, 10_000, 0))
+        await_that(lambda: name in self.topics(), f"{name} is there")
 
     def delete_topic(self, name):
         self._ask(DELETE_TOPICS, 1, struct.pack(">i", 1) + text(name) + struct.pack(">i", 10_000))
+        await_that(lambda: name not in self.topics(), f"{name} is gone")
 
     def add_partitions(self, topic, total):
         self._ask(CREATE_PARTITIONS, 0, struct.pack(">i", 1) + text(topic)
@@ -121,6 +134,14 @@ class Cluster:
         file.write_bytes(value)
         subprocess.run(["kcat", "-P", "-b", self.brokers, "-t", topic, "-p", str(partition),
                         *options, str(file)], check=True, timeout=60, capture_output=True)
+
+
+def await_that(happened, what, within=30.0):
+    deadline = time.monotonic() + within
+    while not happened():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what}")
+        time.sleep(0.05)
 
 
 def text(value):

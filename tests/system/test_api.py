@@ -1119,7 +1119,7 @@ class Territories(unittest.TestCase):
         today = server.get("/v1/territories?version=1").json()["valid_from"]
         for query, version, valid_from in (
                 ("", 4, "2263-01-01"), ("?version=1", 1, today), ("?version=2", 2, "9999-12-31"),
-                ("?version=3", 3, "1676-12-31"), (f"?on={today}", 1, today),
+                ("?on=today", 1, today), ("?version=3", 3, "1676-12-31"), (f"?on={today}", 1, today),
                 ("?on=1676-12-30", 3, "1676-12-31"), ("?on=1999-01-01", 3, "1676-12-31"),
                 ("?on=2262-12-31", 1, today), ("?on=2263-01-01", 4, "2263-01-01"),
                 ("?on=9999-12-31", 2, "9999-12-31")):
@@ -1139,7 +1139,7 @@ class Territories(unittest.TestCase):
                                                          "unknown-version"),
                 *((query, 400, "bad-parameter") for query in (
                     "?version=0", "?version=-1", "?version=", "?version=two", "?version=4294967296",
-                    "?on=", "?on=today", "?on=2026-02-30", "?on=10000-01-01",
+                    "?on=", "?on=now", "?on=2026-02-30", "?on=10000-01-01",
                     "?version=1&on=2026-01-01", "?version=x&on=2026-01-01"))):
             with self.subTest(query):
                 answer = server.get("/v1/territories" + query)

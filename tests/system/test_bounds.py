@@ -18,7 +18,8 @@ CROWD = int(os.environ.get("VECHE_CROWD", "150"))
 PLACES = int(os.environ.get("VECHE_CROWD_PLACES", "2000"))
 IS_LONG = CROWD >= 1000
 GROWTH_MIB = 256
-P99_SECONDS = 0.05
+# A voter's, beside a crowd: the promise, and what holds whatever else the machine does.
+P99_SECONDS, WORST_P99_SECONDS = 0.05, 0.5
 SECONDS = 8 if IS_LONG else 3  # of voting beside each crowd
 PIPELINED = 64
 FEW_BYTES = 4096  # that a stranger's kernel takes
@@ -76,7 +77,7 @@ class BoundsCase(veche.ServerCase):
         self.ballots += 1
         return took
 
-    def assert_bounded(self, data, count=CROWD):
+    def assert_bounded(self, data, count=CROWD, worst_p99=WORST_P99_SECONDS):
         """Beside a crowd that sends these bytes all ballots are counted, and memory stays."""
         self.server.get(f"/v1/polls/{self.poll}/results?by=territory")
         before = top = self.server.resident_kib()
@@ -91,8 +92,8 @@ class BoundsCase(veche.ServerCase):
         p99 = sorted(took)[len(took) * 99 // 100]
         print(f"\n{data[:60]!r} of {count}: {growth} MiB more; {len(took)} ballots, "
               f"p99 {p99 * 1000:.1f} ms, worst {max(took) * 1000:.1f} ms", flush=True)
-        if not veche.SANITIZED:
-            self.assertLess(growth, GROWTH_MIB)
+        self.assertLess(growth, GROWTH_MIB)
+        self.assertLess(p99, worst_p99)
         self.server.settled_results(self.poll, self.ballots)
         return p99
 
@@ -136,7 +137,31 @@ class Answers(BoundsCase):
         request = veche.encode_request(
             "POST", "/v1/ballots?detail=all", body, {"Content-Type": "application/x-ndjson"},
             self.server.issuer.batch(body, len(lines)))
-        self.assert_bounded(request * 4)
+        # Each stands for thousands of voters, and is counted: it costs what they would.
+        self.assert_bounded(request * 4, worst_p99=3)
+
+    def test_results_that_nobody_takes_with_a_ballot(self):
+        many = veche.poll(f"{self.poll}-many", *[
+            veche.question([f"option-{i:03}" for i in range(512)], name=f"q{q}") for q in range(8)],
+            targets=["75000000"])
+        poll = self.server.open_poll(many)["id"]
+        ballot = {"answers": [{"question": f"q{q}", "choices": ["option-003"]} for q in range(8)]}
+
+        def request(voter):
+            token = self.server.issuer.vote(poll, sub_of("with-results", voter), "10000001")
+            return (f"/v1/polls/{poll}/ballots?results=1", ballot, None, token)
+
+        with Strangers(self.server, CROWD, veche.encode_request("POST", *request("stranger"))):
+            answer = veche.eventually(lambda: self.without_results(request), within=10)
+            self.assertEqual(answer["outcome"], "accepted")
+        self.assert_bounded(veche.encode_request("POST", *request("stranger")))
+
+    def without_results(self, request):
+        """What a voter is told who comes when too much is owed to others."""
+        BoundsCase.voters += 1
+        answer = self.server.request("POST", *request(BoundsCase.voters))
+        self.assertEqual(answer.status, 201, answer)
+        return None if answer.json()["results"] else answer.json()
 
     def test_streams_that_nobody_reads(self):
         self.assert_bounded(veche.encode_request(

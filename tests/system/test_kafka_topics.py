@@ -116,10 +116,8 @@ class Refused(unittest.TestCase):
         name = self.server.log.name
         for topic in ("control", "ballots"):
             self.cluster.delete_topic(f"{name}.{topic}")
-        time.sleep(1)
         self.cluster.create_topic(f"{name}.control", 1)
         self.cluster.create_topic(f"{name}.ballots", 1)
-        time.sleep(1)
         for topic in ("control", "ballots"):
             self.cluster.produce(f"{name}.{topic}", 0, b"an order for ten chairs")
         self.assert_start_refused("holds no log of Veche")
@@ -128,7 +126,6 @@ class Refused(unittest.TestCase):
         name = self.server.log.name
         self.cluster.create_topic(f"{name}.control", 1)
         self.cluster.create_topic(f"{name}.ballots", 4)
-        time.sleep(1)
         self.server.log.is_made = True
         self.assert_start_refused("is empty", "run it again")
         with self.assertRaises(veche.CommandFailed) as unsafe:  # but finished
@@ -142,7 +139,6 @@ class Refused(unittest.TestCase):
         log.make(self.server)
         self.cluster.delete_topic(f"{log.name}.control")
         self.cluster.delete_topic(f"{log.name}.ballots")
-        time.sleep(1)
         self.assert_start_refused("there is no topic")
 
     def test_create_finishes_its_own_work_and_changes_nothing(self):
@@ -321,7 +317,6 @@ class TopicsChange(unittest.TestCase):
             self.cluster.delete_topic(f"{node.log.name}.{topic}")
         self.assertTrue(until(20, lambda: not node.is_running()
                               or node.get("/readyz").status == 503), node.errors())
-        time.sleep(1)
         node.log.make(node)
         self.assertTrue(until(30, lambda: not node.is_running()), node.errors())
         self.assertEqual(node._wait(), 70)

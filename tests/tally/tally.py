@@ -74,6 +74,8 @@ class Tally:
             self.add_cases(name, status == "run", output)
 
     def add_cases(self, name, is_good, output):
+        if re.search(r"^\[=+\] Running 0 tests from 0 test suites\.$", output, re.MULTILINE):
+            return self.fault(name, "it holds none of the cases that it is asked for")
         sums = re.search(r"^CASES (\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
         self.passed += int(sums[1]) if sums else int(is_good)
         for case, reason in re.findall(r"^CASE SKIPPED (\S+): (.*)$", output, re.MULTILINE):

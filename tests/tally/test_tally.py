@@ -79,6 +79,13 @@ class Nothing(unittest.TestCase):
         counted = tally.count((), "Test project /home/veche\n\nTotal Tests: 0\n", ())
         self.assertEqual(counted.faults, ["FAILED all: no test ran"])
 
+    def test_a_program_that_holds_none_of_its_cases_has_failed(self):
+        said = "[==========] Running 0 tests from 0 test suites.\n[  PASSED  ] 0 tests.\n"
+        counted = tally.count([("fault_variant.any", "run", "", said)], "", ())
+        self.assertEqual((counted.passed, counted.faults),
+                         (0, ["FAILED fault_variant.any: it holds none of the cases that it is "
+                              "asked for"]))
+
     def test_without_a_result_file_everything_has_failed(self):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(

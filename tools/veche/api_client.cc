@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "engine/model/date.h"
 #include "engine/model/limits.h"
 #include "ingest/auth/digest.h"
 #include "tools/veche/input.h"
@@ -103,10 +102,6 @@ auth::Bytes32 sub_of(const model::PollId& poll, std::string_view voter_id) {
 
 std::chrono::sys_seconds now_seconds() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
-std::string todays_tree() {
-  return "/v1/territories?on=" + model::format_date(model::date_of(now_seconds()));
 }
 
 std::string code_of(const http::Answer& answer) {

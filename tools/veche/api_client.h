@@ -39,8 +39,9 @@ auth::Bytes32 sub_of(const model::PollId& poll, std::string_view voter_id);
 
 std::chrono::sys_seconds now_seconds();
 
-// Where the territory tree of polls that open today is. One for later may be loaded already.
-std::string todays_tree();
+// Where the territory tree of polls that open today is: on the server's day. One for later may be
+// loaded already.
+inline constexpr const char* kTodaysTree = "/v1/territories?on=today";
 
 // The code of a refusal, such as "already-voted", or its status where the body names none.
 std::string code_of(const http::Answer& answer);

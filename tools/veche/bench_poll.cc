@@ -20,7 +20,7 @@ constexpr std::uint64_t kRegionSeed = 1;
 constexpr auto kLongestBench = std::chrono::hours(48);  // of a day, and what is around it
 
 Result<TerritoryTree> read_tree(const ApiClient& client) {
-  const auto answer = client.call({.target = todays_tree(), .headers = {{"Accept", "text/csv"}}});
+  const auto answer = client.call({.target = kTodaysTree, .headers = {{"Accept", "text/csv"}}});
   if (!answer) return answer.error();
   if (answer->status != 200) return fault_of(*answer);
   return TerritoryTree::parse_csv(answer->body);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/model/limits.h"
+
 namespace veche::tools {
 namespace {
 
@@ -11,6 +13,8 @@ constexpr std::size_t kUsualOpenFiles = 1'024;  // where the system does not tel
 constexpr std::size_t kStoreFiles = 256;        // kept for the log and the index
 constexpr std::size_t kOtherFiles = 64;         // listeners, event loops, text logs, brokers
 static_assert(kOperatorFiles < kOtherFiles);
+static_assert(2 * limits::kFilesOfDatabase + 64 <= kStoreFiles,
+              "besides those that are read, each database has its logs open, and what it writes");
 
 }  // namespace
 

@@ -49,7 +49,7 @@ double seconds_of(std::chrono::nanoseconds duration) {
 
 // The tree as CSV; empty where the server has none yet.
 Result<std::string> read_tree(const ApiClient& client) {
-  auto answer = client.call({.target = todays_tree(), .headers = {{"Accept", "text/csv"}}});
+  auto answer = client.call({.target = kTodaysTree, .headers = {{"Accept", "text/csv"}}});
   if (!answer) return answer.error();
   if (answer->status == 200) return std::move(answer->body);
   if (code_of(*answer) == "no-territories") return std::string();
