@@ -116,6 +116,7 @@ inline constexpr std::size_t kBytesReadAfterRefusal = kBatchBodyBytes;
 inline constexpr std::size_t kBatchLines = 10'000;
 inline constexpr std::size_t kBatchLineBytes = 64 * 1'024;
 inline constexpr std::size_t kBatchesPerThread = 8;  // bodies of up to kBatchBodyBytes each
+inline constexpr std::size_t kTreesPerThread = 2;    // being read, of up to kTreeBodyBytes each
 inline constexpr auto kSlice = 2ms;  // of long work on an HTTP thread; then others get their turn
 static_assert(kBatchLines <= kBallotsInFlight, "a full batch fits into an idle node");
 inline constexpr std::size_t kPollSecretsPerThread = 1'024;

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "ingest/api/documents.h"
 #include "ingest/api/staff.h"
+#include "ingest/api/writers.h"
 #include "ingest/http/problem.h"
 #include "ingest/wire/header_list.h"
 #include "ingest/wire/json_writer.h"
@@ -96,42 +99,60 @@ void Territories::put(const http::Request& request, http::Responder responder) {
   const auto force = request.head.query("force");
   if (force.value_or("1") != "1")
     return responder.send(http::problem(400, "bad-parameter", "force is 1, or left out"));
-  const auto sent = model::TerritoryTree::parse_sent(request.body);
-  if (!sent) return responder.send(http::problem(422, "invalid-territories", sent.error().message));
-  if (!sent->doubts.empty() && !force)
-    return responder.send(
-        http::problem(422, "invalid-territories",
-                      sent->doubts + "; if it is right as it is, send it with ?force=1"));
+  if (being_read_ >= limits::kTreesPerThread)
+    return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
+  ++being_read_;
+  // To read, check and write thousands of places takes as long as hundreds of ballots.
+  local_.app.writers.run([this, body = std::string(request.body),
+                          asked = Asked{*valid_from, member->by, force.has_value()}, responder] {
+    auto csv = read_sent(body, asked.is_sure);
+    responder.worker().post([this, csv = std::move(csv), asked, responder]() mutable {
+      --being_read_;
+      if (!csv) return responder.send(std::move(csv.error()));
+      add(*std::move(csv), asked, responder);
+    });
+  });
+}
+
+// As the log is to have it.
+Result<std::string, http::Response> Territories::read_sent(std::string_view body, bool is_sure) {
+  const auto sent = model::TerritoryTree::parse_sent(body);
+  if (!sent) return http::problem(422, "invalid-territories", sent.error().message);
+  if (!sent->doubts.empty() && !is_sure)
+    return http::problem(422, "invalid-territories",
+                         sent->doubts + "; if it is right as it is, send it with ?force=1");
   auto csv = sent->tree.to_csv();  // may be longer than what was sent
   if (csv.size() > limits::kTreeBodyBytes)
-    return responder.send(http::problem(
-        413, "too-large", fmt::format("A tree has at most {} bytes.", limits::kTreeBodyBytes)));
+    return http::problem(413, "too-large",
+                         fmt::format("A tree has at most {} bytes.", limits::kTreeBodyBytes));
+  return csv;
+}
+
+void Territories::add(std::string csv, const Asked& asked, http::Responder responder) {
   local_.app.node.add_tree(
-      std::move(csv), *valid_from, member->by,
-      [&worker = local_.worker, responder](node::ChangeResult result) {
-        worker.post([responder, result] {
-          switch (result.outcome) {
-            case node::ChangeOutcome::done:
-              return responder.send(
-                  json_response(200, fmt::format(R"({{"version":{}}})", result.tree_version)));
-            case node::ChangeOutcome::overloaded:
-              return responder.send(refusal(model::Outcome::overloaded, wire::Language::en));
-            case node::ChangeOutcome::draining:
-              return responder.send(refusal(model::Outcome::draining, wire::Language::en));
-            case node::ChangeOutcome::starting:
-              return responder.send(refusal(model::Outcome::starting, wire::Language::en));
-            case node::ChangeOutcome::unknown:
-              return responder.send(unknown_change());
-            case node::ChangeOutcome::limit_reached:
-              return responder.send(http::problem(
-                  409, "limit-reached",
-                  fmt::format("A log holds at most {} versions.", limits::kTreeVersions)));
-            default:
-              return responder.send(
-                  http::problem(409, "overtaken", "Another new version came first: read it."));
-          }
-        });
+      std::move(csv), asked.valid_from, asked.by, [responder](node::ChangeResult result) {
+        responder.worker().post([responder, result] { responder.send(answer(result)); });
       });
+}
+
+http::Response Territories::answer(const node::ChangeResult& result) {
+  switch (result.outcome) {
+    case node::ChangeOutcome::done:
+      return json_response(200, fmt::format(R"({{"version":{}}})", result.tree_version));
+    case node::ChangeOutcome::overloaded:
+      return refusal(model::Outcome::overloaded, wire::Language::en);
+    case node::ChangeOutcome::draining:
+      return refusal(model::Outcome::draining, wire::Language::en);
+    case node::ChangeOutcome::starting:
+      return refusal(model::Outcome::starting, wire::Language::en);
+    case node::ChangeOutcome::unknown:
+      return unknown_change();
+    case node::ChangeOutcome::limit_reached:
+      return http::problem(409, "limit-reached",
+                           fmt::format("A log holds at most {} versions.", limits::kTreeVersions));
+    default:
+      return http::problem(409, "overtaken", "Another new version came first: read it.");
+  }
 }
 
 }  // namespace veche::api

@@ -429,6 +429,14 @@ class HostileBatches(veche.ServerCase):
         body = b"".join(
             json.dumps({"token": self.server.issuer.vote(poll, sub_of("later", i), "75701310"),
                         **veche.answers("a")}).encode() + b"\n" for i in range(LINES))
+        for _ in range(5):  # the machine may hold one of them up, but not all
+            longest, took = self.wait_beside_batch(body)
+            if longest < took / 4:
+                return
+        self.fail(f"others waited {longest} s of {took} s")
+
+    def wait_beside_batch(self, body):
+        """How long somebody else waited while the batch was read, and how long that took."""
         token = self.server.issuer.batch(body, LINES)
         told = []
 
@@ -450,7 +458,7 @@ class HostileBatches(veche.ServerCase):
             probe.close()
         answer, took = told[0]
         self.assertEqual(answer.json()["rejected"], LINES, answer)
-        self.assertLess(longest, took / 4, f"of {took} s")
+        return longest, took
 
     @veche.needs_embedded_log
     def test_refused_ballots_write_nothing(self):
@@ -513,35 +521,37 @@ class Storms(veche.ServerCase):
         self.assert_outcome(answer, 201)
         return time.monotonic() - begin, answer
 
-    def storm(self, paths, statuses, clients=4):
-        """Threads that ask for all paths again and again, 16 at a time, and read what comes."""
+    def storm(self, requests, statuses, clients=4):
+        """Threads that ask all of it again and again, 16 at a time, and read what comes. A path is
+        to be got."""
+        requests = [veche.encode_request("GET", request) if isinstance(request, str) else request
+                    for request in requests]
         over = time.monotonic() + STORM_SECONDS
 
         def ask(mine):
             while time.monotonic() < over:
                 with contextlib.suppress(veche.Down), self.server.connect() as connection:
-                    connection.send(b"".join(veche.encode_request("GET", path)
-                                             for path in mine[:16]))
+                    connection.send(b"".join(mine[:16]))
                     for _ in mine[:16]:
                         statuses.add(connection.read_answer().status)
                 random.shuffle(mine)
 
-        threads = [threading.Thread(target=ask, args=(paths[i::clients],)) for i in range(clients)]
+        threads = [threading.Thread(target=ask, args=(requests[i::clients],)) for i in range(clients)]
         for thread in threads:
             thread.start()
         return threads
 
-    def assert_ballots_pass(self, paths):
+    def assert_ballots_pass(self, requests, status=200):
         statuses = set()
-        threads = self.storm(paths, statuses)
+        threads = self.storm(requests, statuses)
         latencies, i = [], 0
         while any(thread.is_alive() for thread in threads):
             latencies.append(self.vote(self.small, f"v{i}", "a")[0])
             i += 1
         for thread in threads:
             thread.join()
-        self.assertLessEqual(statuses, {200, 503})
-        self.assertIn(200, statuses)
+        self.assertLessEqual(statuses, {status, 503})
+        self.assertIn(status, statuses)
         latencies.sort()
         told = f"{len(latencies)} ballots, median {latencies[len(latencies) // 2]:.3f} s, " \
                f"worst {latencies[-1]:.3f} s"
@@ -550,6 +560,7 @@ class Storms(veche.ServerCase):
         if not veche.SANITIZED:
             # Seconds where views are not shared, whatever else the machine does.
             self.assertLess(latencies[len(latencies) // 2], 0.3, told)
+            self.assertLess(latencies[-1], 3, told)
 
     def test_views_that_differ_in_nothing(self):
         self.vote(self.large, "first", "option-00")
@@ -567,6 +578,16 @@ class Storms(veche.ServerCase):
             [f"/v1/polls/{self.large}/results.csv?by=territory&excel=1&lang=en",
              f"/v1/polls/{self.large}/turnout?step=3h", "/v1/territories", "/v1/polls?limit=500"] +
             [f"/polls/{self.large}?q={i}" for i in range(40)] + [f"/?q={i}" for i in range(40)])
+
+    def test_trees_that_are_sent(self):
+        """Large ones, each with a doubt: nothing is written."""
+        rows = [f"{10000000 + i},{'Муниципальное образование ' * 2}{i},m,1,75000000"
+                for i in range(1, 50_000)]
+        rows[40_000] = "1,Code without its zeros,m,1,75000000"
+        tree = "\n".join([*self.territories.splitlines()[:2], *rows]).encode()
+        put = veche.encode_request("PUT", "/v1/territories", tree, {"Content-Type": "text/csv"},
+                                   self.server.staff("operator"))
+        self.assert_ballots_pass([put] * 4, 422)
 
     def test_results_with_a_ballot_come_beside_a_storm(self):
         statuses = set()
