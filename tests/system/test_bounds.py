@@ -142,19 +142,21 @@ class Answers(BoundsCase):
 
     def test_results_that_nobody_takes_with_a_ballot(self):
         many = veche.poll(f"{self.poll}-many", *[
-            veche.question([f"option-{i:03}" for i in range(512)], name=f"q{q}") for q in range(8)],
+            veche.question([f"option-{i:03}-{'x' * 24}" for i in range(512)], name=f"q{q}") for q in range(8)],
             targets=["75000000"])
         poll = self.server.open_poll(many)["id"]
-        ballot = {"answers": [{"question": f"q{q}", "choices": ["option-003"]} for q in range(8)]}
+        ballot = {"answers": [{"question": f"q{q}", "choices": [f"option-003-{'x' * 24}"]}
+                              for q in range(8)]}
 
         def request(voter):
             token = self.server.issuer.vote(poll, sub_of("with-results", voter), "10000001")
             return (f"/v1/polls/{poll}/ballots?results=1", ballot, None, token)
 
-        with Strangers(self.server, CROWD, veche.encode_request("POST", *request("stranger"))):
+        crowd = max(CROWD, 600)  # so that all of it is more than both threads may owe
+        with Strangers(self.server, crowd, veche.encode_request("POST", *request("stranger"))):
             answer = veche.eventually(lambda: self.without_results(request), within=10)
             self.assertEqual(answer["outcome"], "accepted")
-        self.assert_bounded(veche.encode_request("POST", *request("stranger")))
+        self.assert_bounded(veche.encode_request("POST", *request("stranger")), crowd)
 
     def without_results(self, request):
         """What a voter is told who comes when too much is owed to others."""

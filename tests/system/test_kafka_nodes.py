@@ -250,7 +250,8 @@ class Clocks(unittest.TestCase):
             with self.subTest(offset=offset):
                 right = start_nodes(self, 2)
                 wrong = self.add_node(right[0], offset)
-                self.assertTrue(until(10, lambda: wrong.get("/readyz").status == 503))
+                # Within seconds, or on busy cores with the others' next tails, a minute later.
+                self.assertTrue(until(75, lambda: wrong.get("/readyz").status == 503))
                 answer = wrong.get("/readyz")
                 self.assertEqual((answer.status, answer.code), (503, "not-ready"))
                 self.assertIn("clock", answer.json()["detail"])
