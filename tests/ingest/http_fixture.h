@@ -126,6 +126,8 @@ class TestHandler final : public Handler {
     if (head.path == "/shared") return Admission::accept_alone(kShared, 0);
     if (head.path == "/stream") return Admission::accept_alone(kStream, 0);
     if (head.path == "/busy") return Admission::refuse(kBusy, unavailable("overloaded", "busy"));
+    if (head.path == "/long-no")
+      return Admission::refuse(kBusy, unavailable("overloaded", std::string(12'000, 'n')));
     return Admission::refuse(kUnknown, problem(404, "not-found", "no such path"));
   }
 
