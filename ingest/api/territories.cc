@@ -7,6 +7,7 @@
 #include "engine/model/csv.h"
 #include "engine/model/limits.h"
 #include "ingest/api/documents.h"
+#include "ingest/api/life.h"
 #include "ingest/api/staff.h"
 #include "ingest/api/writers.h"
 #include "ingest/http/problem.h"
@@ -139,19 +140,13 @@ http::Response Territories::answer(const node::ChangeResult& result) {
   switch (result.outcome) {
     case node::ChangeOutcome::done:
       return json_response(200, fmt::format(R"({{"version":{}}})", result.tree_version));
-    case node::ChangeOutcome::overloaded:
-      return refusal(model::Outcome::overloaded, wire::Language::en);
-    case node::ChangeOutcome::draining:
-      return refusal(model::Outcome::draining, wire::Language::en);
-    case node::ChangeOutcome::starting:
-      return refusal(model::Outcome::starting, wire::Language::en);
-    case node::ChangeOutcome::unknown:
-      return unknown_change();
     case node::ChangeOutcome::limit_reached:
       return http::problem(409, "limit-reached",
                            fmt::format("A log holds at most {} versions.", limits::kTreeVersions));
-    default:
+    case node::ChangeOutcome::overtaken:
       return http::problem(409, "overtaken", "Another new version came first: read it.");
+    default:
+      return refused_change(result);
   }
 }
 

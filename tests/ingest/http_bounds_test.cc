@@ -228,7 +228,7 @@ TEST_F(HttpBounds, ConnectionsThatArriveAreCounted) {
   const auto before = open_files();
   const auto wires = connect(200, "");
   for (int i = 0; i < 200; ++i)  // so the other thread, which accepts, has accepted what it would
-    EXPECT_EQ(first.send(post("/echo", "at work")).read().body, "at work");
+    ASSERT_EQ(first.send(post("/echo", "at work")).read().body, "at work");
   EXPECT_LE(open_files(), before + wires.size() + how.sockets_per_thread);
   over.set_value();
 }
@@ -238,16 +238,21 @@ class FilesForOne {
  public:
   FilesForOne() {
     getrlimit(RLIMIT_NOFILE, &before_);
-    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    ::close(next);
     rlimit few = before_;
-    few.rlim_cur = static_cast<rlim_t>(next) + 1;
+    few.rlim_cur = open_files() + 16;
     setrlimit(RLIMIT_NOFILE, &few);
+    for (int file; (file = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) taken_.push_back(file);
+    ::close(taken_.back());
+    taken_.pop_back();
   }
-  ~FilesForOne() { setrlimit(RLIMIT_NOFILE, &before_); }
+  ~FilesForOne() {
+    for (const int file : taken_) ::close(file);
+    setrlimit(RLIMIT_NOFILE, &before_);
+  }
 
  private:
   rlimit before_{};
+  std::vector<int> taken_;
 };
 
 TEST_F(HttpBounds, AConnectionWaitsForAFreeFileDescriptor) {
@@ -257,7 +262,9 @@ TEST_F(HttpBounds, AConnectionWaitsForAFreeFileDescriptor) {
   serve(how);
   std::optional<FilesForOne> files(std::in_place);
   Wire wire(server_->port());
-  EXPECT_THAT(told.get_future().get(), HasSubstr("Too many open files"));
+  auto news = told.get_future();
+  ASSERT_EQ(news.wait_for(10s), std::future_status::ready);
+  EXPECT_THAT(news.get(), HasSubstr("Too many open files"));
   EXPECT_EQ(wire.send(post("/echo", "patience")).read(true, 300ms).status, kSilent);
   files.reset();
   EXPECT_EQ(wire.read().body, "patience");
