@@ -29,6 +29,7 @@ inline constexpr std::size_t kIdleBufferBytes = 8 * 1'024;       // kept between
 
 // --- Connections -------------------------------------------------------------------------------
 inline constexpr std::size_t kArrivingPerThread = 64;  // accepted, and not yet taken
+inline constexpr std::size_t kAcceptedAtOnce = 32;     // then others get their turn
 inline constexpr std::size_t kIdleClosedAtOnce = 32;   // where a new one has no room
 static_assert(kSlowGrace < kHeaderDeadline && kSlowGrace < kStreamWriteDeadline &&
                   kSlowGrace < kWriteDeadline,

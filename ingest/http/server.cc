@@ -81,6 +81,7 @@ Result<void> Server::listen() {
   if (!error) acceptor_->set_option(boost::asio::socket_base::reuse_address(true), error);
   if (!error) acceptor_->bind(*wanted, error);
   if (!error) acceptor_->listen(boost::asio::socket_base::max_listen_connections, error);
+  if (!error) acceptor_->non_blocking(true, error);
   if (!error) endpoint_ = acceptor_->local_endpoint(error);
   if (error) return cannot_listen(options_.listen, error);
   return {};
@@ -93,13 +94,20 @@ std::string Server::url() const {
   return fmt::format("http://{}:{}", host, endpoint_.port());
 }
 
-// Connections go to the workers in turn, so that few of them are spread as evenly as many.
+// Connections go to the workers in turn, so that few of them are spread as evenly as many. Some are
+// taken at once: in the minute of opening thousands come, and each turn of this thread may be long.
 Task Server::accept_connections() {
+  std::size_t at_once = 0;
   for (std::size_t turn = 0; acceptor_->is_open(); turn = (turn + 1) % workers_.size()) {
     while (workers_[turn]->is_behind() && acceptor_->is_open())
       co_await Sleep(*accept_pause_, kPauseForWorker);
     Socket peer(workers_[turn]->context().get_executor());
-    const IoResult accepted = co_await Accept(*acceptor_, peer);
+    IoResult accepted{boost::asio::error::would_block};
+    if (++at_once < limits::kAcceptedAtOnce) acceptor_->accept(peer, accepted.error);
+    if (accepted.error == boost::asio::error::would_block) {
+      accepted = co_await Accept(*acceptor_, peer);
+      at_once = 0;
+    }
     if (!accepted.error)
       workers_[turn]->adopt(std::move(peer));
     else if (acceptor_->is_open() && accepted.error != boost::asio::error::connection_aborted) {

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -231,6 +233,29 @@ TEST_F(HttpBounds, ConnectionsThatArriveAreCounted) {
     ASSERT_EQ(first.send(post("/echo", "at work")).read().body, "at work");
   EXPECT_LE(open_files(), before + wires.size() + how.sockets_per_thread);
   over.set_value();
+}
+
+// Each turn of the thread is long, as beside a crowd of gateways.
+TEST_F(HttpBounds, ANewcomerDoesNotWaitForATurnOfEachBeforeHim) {
+  constexpr auto kTurn = 10ms;
+  serve(one_thread());
+  Wire wire(server_->port());
+  wire.send(post("/later", "work"));
+  auto& worker = backstage_.take(1).front().second.worker();
+  std::atomic<bool> is_over = false;
+  std::promise<void> ended;
+  const std::function<void()> work = [&] {
+    if (is_over) return ended.set_value();
+    std::this_thread::sleep_for(kTurn);
+    worker.post(work);
+  };
+  worker.post(work);
+  const auto crowd = connect(300, "");
+  const auto begin = Clock::now();
+  EXPECT_EQ(Wire(server_->port()).send(post("/echo", "new")).read().body, "new");
+  EXPECT_LT(Clock::now() - begin, crowd.size() * kTurn / 2);
+  is_over = true;
+  ended.get_future().wait();
 }
 
 // The limit of open files of this process, from which no other is left than for one client.
