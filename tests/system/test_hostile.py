@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import itertools
 import json
 import os
 import random
@@ -494,6 +495,8 @@ class HostileBatches(veche.ServerCase):
 
 STORM_PLACES = int(os.environ.get("VECHE_STORM_PLACES", "3000"))
 STORM_OPTIONS = int(os.environ.get("VECHE_STORM_OPTIONS", "12"))
+# Two such documents are more than a thread may owe: then a ballot is answered without results.
+FILLS_A_THREAD = STORM_PLACES * STORM_OPTIONS > 100_000
 STORM_SECONDS = 3.0
 
 
@@ -539,6 +542,7 @@ class Storms(veche.ServerCase):
         threads = [threading.Thread(target=ask, args=(requests[i::clients],)) for i in range(clients)]
         for thread in threads:
             thread.start()
+            self.addCleanup(thread.join)  # also of a test that has failed: the next begins in peace
         return threads
 
     def assert_ballots_pass(self, requests, status=200):
@@ -594,10 +598,21 @@ class Storms(veche.ServerCase):
         threads = self.storm([f"/v1/polls/{self.large}/results.csv?by=territory&level={i % 2}"
                               f"&lang=en&excel=1&n={i}" for i in range(64)], statuses)
         for i in range(1, 6):
-            _, answer = self.vote(self.large, f"v{i}", "option-00", "?results=1")
-            self.assertGreaterEqual(answer.json()["results"]["ballots"], i)
+            took, answer = self.vote(self.large, f"v{i}", "option-00", "?results=1")
+            shown = answer.json()["results"]
+            if shown is None and FILLS_A_THREAD:
+                self.assertLess(took, 1)
+            else:
+                self.assertGreaterEqual(shown["ballots"], i)
         for thread in threads:
             thread.join()
+
+        def is_shown_again():
+            _, answer = self.vote(self.large, f"late-{next(numbers)}", "option-00", "?results=1")
+            return answer.json()["results"]
+
+        numbers = itertools.count()
+        veche.eventually(is_shown_again)
 
     def test_parameters_of_other_forms_change_no_byte(self):
         self.vote(self.large, "first", "option-00")
