@@ -176,6 +176,26 @@ TEST_F(Parsed, HasTheLinesOfAListAsOneList) {
   EXPECT_EQ(parse("GET /a HTTP/1.1\r\nHost: a\r\nAccept: a/b\r\n\r\n").accept, "a/b");
 }
 
+// Beast asserts, where it does at all, that a last chunk comes whole.
+TEST_F(Parsed, HasABodyOfChunksThatComesByteByByte) {
+  for (const std::string chunks : {"0\r\n\r\n", "000\r\n\r\n", "0;a=b\r\nX: y\r\n\r\n",
+                                   "2\r\nok\r\n0\r\n\r\n", "02\r\nok\r\n00\r\nX: y\r\n\r\n"}) {
+    parse("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    parser_->limit_body(100);
+    std::string input;
+    auto progress = RequestParser::Progress::need_more;
+    for (const char byte : chunks) {
+      ASSERT_EQ(progress, RequestParser::Progress::need_more) << chunks;
+      input += byte;
+      std::string_view rest = input;
+      progress = parser_->parse_body(rest);
+      input.erase(0, input.size() - rest.size());
+    }
+    EXPECT_EQ(progress, RequestParser::Progress::done) << chunks;
+    EXPECT_EQ(parser_->body(), chunks.find("ok") == chunks.npos ? "" : "ok") << chunks;
+  }
+}
+
 TEST_F(Parsed, HasNothingOfTheRequestBefore) {
   parse("GET /a?x=1 HTTP/1.1\r\nHost: a\r\nAuthorization: secret\r\n\r\n");
   const RequestHead& head = parse("GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
