@@ -1,15 +1,19 @@
 // Reads one answer, for the client and the load generator.
 #pragma once
 
+#include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "ingest/http/client.h"
+#include "ingest/http/last_chunk.h"
 
 namespace veche::http {
 
@@ -24,6 +28,15 @@ class AnswerParser final : public boost::beast::http::basic_parser<false> {
     answer_.etag.clear();
     answer_.retry_after.reset();
     answer_.body.clear();
+  }
+
+  // In place of basic_parser's.
+  std::size_t put(boost::asio::const_buffer bytes, boost::system::error_code& error) {
+    const std::string_view input(static_cast<const char*>(bytes.data()), bytes.size());
+    if (!is_header_done() || !chunked() || !is_cut_last_chunk(input))
+      return basic_parser::put(bytes, error);
+    error = boost::beast::http::error::need_more;
+    return 0;
   }
 
  private:

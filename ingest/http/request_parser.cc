@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/model/assert.h"
+#include "ingest/http/last_chunk.h"
 #include "ingest/http/limits.h"
 
 namespace veche::http {
@@ -134,12 +135,8 @@ RequestParser::Progress RequestParser::parse_header(std::string_view& input) {
   return progress == Progress::need_more && is_full ? Progress::too_large : progress;
 }
 
-// A body in chunks ends with "0\r\n\r\n" at least. Beast, shown the beginning of that twice,
-// asserts that there was more of it: it is shown when it is there.
 RequestParser::Progress RequestParser::parse_body(std::string_view& input) {
-  constexpr std::size_t kLastChunkBytes = 5;
-  if (chunked() && input.size() < kLastChunkBytes && input.starts_with('0'))
-    return Progress::need_more;
+  if (chunked() && is_cut_last_chunk(input)) return Progress::need_more;
   eager(true);
   error_code error;
   const std::size_t used = put(boost::asio::const_buffer(input.data(), input.size()), error);

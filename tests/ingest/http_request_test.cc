@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "ingest/http/answer_parser.h"
 #include "ingest/http/request_parser.h"
 #include "tests/ingest/http_fixture.h"
 
@@ -193,6 +194,25 @@ TEST_F(Parsed, HasABodyOfChunksThatComesByteByByte) {
     }
     EXPECT_EQ(progress, RequestParser::Progress::done) << chunks;
     EXPECT_EQ(parser_->body(), chunks.find("ok") == chunks.npos ? "" : "ok") << chunks;
+  }
+}
+
+TEST(AnswerOfChunks, IsReadByteByByte) {
+  for (const std::string chunks : {"0\r\n\r\n", "2\r\nok\r\n0\r\n\r\n"}) {
+    Answer answer;
+    AnswerParser parser(answer);
+    std::string input;
+    for (const char byte : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks) {
+      ASSERT_FALSE(parser.is_done()) << chunks;
+      input += byte;
+      boost::system::error_code error;
+      input.erase(0, parser.put(boost::asio::buffer(input), error));
+      if (error) {
+        EXPECT_EQ(error, boost::beast::http::error::need_more) << chunks;
+      }
+    }
+    EXPECT_TRUE(parser.is_done()) << chunks;
+    EXPECT_EQ(answer.body, chunks.size() > 5 ? "ok" : "") << chunks;
   }
 }
 
